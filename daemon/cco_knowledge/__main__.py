@@ -1,0 +1,78 @@
+"""`cco-knowledged`: the daemon, always in the foreground."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from cco_knowledge import __version__
+from cco_knowledge.errors import KnowledgeError
+
+_EXIT_REFUSED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 after a stop that was asked for; 1 with the reason on stderr when it cannot start."""
+    options = _parser().parse_args(arguments)
+    try:
+        _serve(options)
+    except KnowledgeError as error:
+        _tell(options.ready_fd, {"error": {"reason": error.reason, "message": error.message}})
+        sys.stderr.write(f"cco-knowledged: {error.message}\n")
+        return _EXIT_REFUSED
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from cco_knowledge import config, logs, paths
+
+    flags = {"home": options.home, "socket.path": options.socket, "model.name": options.model}
+    loaded = config.load_config(
+        {key: value for key, value in flags.items() if value} | _settings(options.set), os.environ
+    )
+    os.umask(0o077)
+    paths.prepare_home(loaded.home)
+    paths.check_socket_path(loaded.socket_path)
+    logs.configure(loaded.config.log.level)
+    from cco_knowledge import runtime
+
+    runtime.run(loaded, lambda: _tell(options.ready_fd, {"ready": True, "pid": os.getpid()}))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cco-knowledged",
+        description="The knowledge daemon. Runs in the foreground; `kmctl start --detach` puts it "
+        "into the background.",
+    )
+    parser.add_argument("--home", help="its folder (default: $CCO_HOME, else ~/.cco)")
+    parser.add_argument("--socket", help="where to listen (default: knowledge.sock in the home)")
+    parser.add_argument("--model", help="a known model's name, or the path of a GGUF file")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="any other setting; may be repeated (docs/settings.md lists them)",
+    )
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser
+
+
+def _settings(assignments: Sequence[str]) -> dict[str, str]:
+    pairs = (assignment.partition("=") for assignment in assignments)
+    return {key: value for key, _, value in pairs}
+
+
+def _tell(descriptor: int | None, message: object) -> None:
+    """One line to who started us and waits; then nobody waits any more."""
+    if descriptor is None:
+        return
+    with open(descriptor, "w", encoding="utf-8") as starter:  # noqa: PTH123  # not a path
+        starter.write(json.dumps(message) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Settings as one immutable value: flags > environment > TOML file > defaults.
+
+Pure: `load_config` reads nothing but its arguments and the TOML file that they name. Unknown
+keys are errors, wherever they come from, and `Setting.source` says who set what.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+
+from cco_knowledge.errors import StartRefused
+from cco_knowledge.paths import Home, default_home_path
+
+ENVIRONMENT_PREFIX = "CCO_KNOWLEDGE_"
+_SHORT_ENVIRONMENT = {
+    "CCO_KNOWLEDGE_SOCKET": "socket.path",
+    "CCO_KNOWLEDGE_MODEL": "model.name",
+}
+_CLIENT_ENVIRONMENT = frozenset({"CCO_KNOWLEDGE_TOKEN"})
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class SocketConfig(_Section, frozen=True):
+    path: str = ""
+    """Where to listen; empty: `knowledge.sock` in the home."""
+    max_connections: _Count = 1024
+    """Further connections are closed at once."""
+
+
+class ModelConfig(_Section, frozen=True):
+    name: str = "all-MiniLM-L6-v2"
+    """A known model's name (`kmctl model list`) or the path of a GGUF file."""
+
+
+class EmbeddingConfig(_Section, frozen=True):
+    threads: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+    """Texts embedded at the same time, one core each; 0: one per core, at most 4."""
+    queue_size: _Count = 1024
+    """Passages that may wait; further work is refused with `overloaded`."""
+    cache_size: Annotated[int, msgspec.Meta(ge=0)] = 2048
+    """Vectors kept for texts that come again; each takes 4 bytes a dimension."""
+
+
+class StoreConfig(_Section, frozen=True):
+    cache_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 32 << 20
+    """Upper bound of LanceDB's own caches."""
+
+
+class KnowledgeConfig(_Section, frozen=True):
+    extra_types: tuple[str, ...] = ()
+    """Types allowed besides the built-in ones."""
+
+
+class LimitsConfig(_Section, frozen=True):
+    deadline_s: _Seconds = 60.0
+    """The longest that one call may take."""
+    bulk_deadline_s: _Seconds = 900.0
+    """The same for `store_batch`, `embed`, `cleanup` and `delete`."""
+    drain_s: _Seconds = 30.0
+    """How long a stopping daemon waits for the calls that it has accepted."""
+
+
+class LogConfig(_Section, frozen=True):
+    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+class Config(_Section, frozen=True):
+    socket: SocketConfig = SocketConfig()
+    model: ModelConfig = ModelConfig()
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    store: StoreConfig = StoreConfig()
+    knowledge: KnowledgeConfig = KnowledgeConfig()
+    limits: LimitsConfig = LimitsConfig()
+    log: LogConfig = LogConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key with its value and the place that set it."""
+
+    key: str
+    value: object
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    home: Home
+    config: Config
+    settings: tuple[Setting, ...]
+
+    @property
+    def socket_path(self) -> Path:
+        configured = self.config.socket.path
+        return Path(configured).expanduser().absolute() if configured else self.home.socket
+
+
+def setting_keys() -> dict[str, type]:
+    """Every `section.key` with its type, in the order of the documentation."""
+    return {
+        f"{section}.{key}": hint
+        for section, section_type in get_type_hints(Config).items()
+        for key, hint in get_type_hints(section_type, include_extras=True).items()
+    }
+
+
+def load_config(flags: Mapping[str, str], environ: Mapping[str, str]) -> LoadedConfig:
+    """The settings in force. `flags` has `home` and any `section.key`, as text.
+
+    Raises:
+        StartRefused: for an unknown key, a value of the wrong kind, or an unreadable file.
+    """
+    home = Home(
+        Path(flags["home"]).expanduser().absolute()
+        if flags.get("home")
+        else default_home_path(dict(environ))
+    )
+    layers = [
+        *_file_layer(home.config),
+        *_environment_layer(environ),
+        *((key, value, "flag") for key, value in flags.items() if key != "home"),
+    ]
+    chosen: dict[str, tuple[object, str]] = {}
+    known = setting_keys()
+    for key, value, source in layers:
+        if key not in known:
+            raise _unknown_key(key, source, known)
+        chosen[key] = (_typed(key, value, known[key], source), source)
+    return LoadedConfig(home=home, config=_build(chosen), settings=_settings(chosen))
+
+
+def _file_layer(path: Path) -> Iterator[tuple[str, object, str]]:
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartRefused(f"The configuration {path} cannot be read: {error}") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StartRefused(f"The configuration {path} is not valid TOML: {error}") from error
+    for section, keys in document.items():
+        if not isinstance(keys, dict):
+            raise StartRefused(
+                f"The configuration {path} has `{section}` outside of a section. "
+                "Write it as, for example: [model] and below it name = ..."
+            )
+        for key, value in keys.items():
+            yield f"{section}.{key}", value, str(path)
+
+
+def _environment_layer(environ: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
+    keys = {
+        ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key in setting_keys()
+    } | _SHORT_ENVIRONMENT
+    for name in sorted(environ):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in _CLIENT_ENVIRONMENT:
+            continue
+        if name not in keys:
+            raise _unknown_key(name, "environment", keys)
+        if environ[name]:
+            yield keys[name], environ[name], f"environment {name}"
+
+
+def _typed(key: str, value: object, hint: type, source: str) -> object:
+    """Text from flags and the environment is read as the key's own type; TOML has types."""
+    is_text = not source.endswith(".toml")
+    try:
+        if is_text and key == "knowledge.extra_types":
+            value = [part.strip() for part in str(value).split(",") if part.strip()]
+        return msgspec.convert(value, hint, strict=not is_text)
+    except msgspec.ValidationError as error:
+        raise StartRefused(f"The setting {key} ({source}) is wrong: {error}.") from error
+
+
+def _unknown_key(key: str, source: str, known: Mapping[str, object]) -> StartRefused:
+    nearest = difflib.get_close_matches(key, known, n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return StartRefused(f"The setting {key} ({source}) does not exist.{hint}")
+
+
+def _build(chosen: Mapping[str, tuple[object, str]]) -> Config:
+    sections: dict[str, dict[str, Any]] = {}
+    for key, (value, _) in chosen.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = value
+    return msgspec.convert(sections, Config)
+
+
+def _settings(chosen: Mapping[str, tuple[object, str]]) -> tuple[Setting, ...]:
+    config = _build(chosen)
+    return tuple(
+        Setting(
+            key=key,
+            value=getattr(getattr(config, key.partition(".")[0]), key.partition(".")[2]),
+            source=chosen[key][1] if key in chosen else "default",
+        )
+        for key in setting_keys()
+    )

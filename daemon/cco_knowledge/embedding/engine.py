@@ -1,0 +1,225 @@
+"""The embedding engine: a queue by priority in front of one llama.cpp context per core."""
+
+import array
+import asyncio
+import hashlib
+import heapq
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cco_knowledge.embedding.interface import Priority
+from cco_knowledge.embedding.native import Context, Model, normalised
+from cco_knowledge.embedding.passages import Span, split
+from cco_knowledge.errors import EmbeddingFailed, Overloaded, Unavailable
+from cco_knowledge.models import ModelSpec
+from cco_knowledge.types import ModelIdentity, Passage, Vector
+
+_T = TypeVar("_T")
+_MS_PER_PASSAGE = 20
+_MAX_CACHED_PASSAGES = 16
+_SPANS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    threads: int
+    queued: int
+    cache_size: int
+    cache_hits: int
+    cache_misses: int
+
+
+@dataclass(order=True, slots=True)
+class _Job:
+    priority: Priority
+    number: int
+    work: Callable[[], Any] = field(compare=False)
+    done: "asyncio.Future[Any]" = field(compare=False)
+
+
+class Engine:
+    """Implements `embedding.interface.Embedder`. Made by `load`, ended by `close`.
+
+    Each job is one passage, so that a query waits for at most one of them. Jobs run on the
+    engine's own threads: a slow text never holds up the disk, nor a slow disk a text.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, model: Model, *, threads: int, queue_size: int, cache_size: int
+    ) -> None:
+        self.identity = ModelIdentity(spec.name, spec.sha256, model.dim)
+        self._spec = spec
+        self._model = model
+        self._threads = threads
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="embed")
+        self._local = threading.local()
+        self._contexts: list[Context] = []
+        self._waiting: list[_Job] = []
+        self._running = 0
+        self._numbers = itertools.count()
+        self._queue_size = queue_size
+        self._cache = _Cache(cache_size)
+        self._n_special_tokens = len(model.tokens(""))
+
+    async def embed_document(self, text: str, priority: Priority) -> Sequence[Passage]:
+        return await self._embed(text, self._spec.document_prefix, priority)
+
+    async def embed(self, text: str, *, as_query: bool) -> Vector:
+        prefix = self._spec.query_prefix if as_query else self._spec.document_prefix
+        priority = Priority.QUERY if as_query else Priority.BULK
+        return mean(await self._embed(text, prefix, priority))
+
+    def facts(self) -> EngineFacts:
+        return EngineFacts(
+            threads=self._threads,
+            queued=len(self._waiting) + self._running,
+            cache_size=self._cache.size,
+            cache_hits=self._cache.hits,
+            cache_misses=self._cache.misses,
+        )
+
+    def close(self) -> None:
+        """Returns when the last running text is done; those that wait are refused."""
+        for job in self._waiting:
+            if not job.done.done():
+                job.done.set_exception(Unavailable("The daemon is stopping."))
+        self._waiting.clear()
+        self._executor.shutdown(wait=True)
+        for context in self._contexts:
+            context.close()
+        self._model.close()
+
+    async def _embed(self, text: str, prefix: str, priority: Priority) -> Sequence[Passage]:
+        key = hashlib.blake2b(f"{prefix}\0{text}".encode(), digest_size=16).digest()
+        cached = self._cache.get(key)
+        if cached is not None:
+            return cached
+        whole = await self._run(lambda: self._embed_or_split(text, prefix), priority)
+        if isinstance(whole, Passage):
+            passages: Sequence[Passage] = (whole,)
+        else:
+            passages = await self._embed_spans(text, whole, prefix, priority)
+        self._cache.put(key, passages)
+        return passages
+
+    async def _embed_spans(
+        self, text: str, spans: Sequence[Span], prefix: str, priority: Priority
+    ) -> list[Passage]:
+        """A few at a time, so that one long text neither fills the queue nor idles a core."""
+        passages: list[Passage] = []
+        for first in range(0, len(spans), _SPANS_AT_ONCE):
+            some = spans[first : first + _SPANS_AT_ONCE]
+            jobs = [partial(self._passage, text, span, prefix) for span in some]
+            passages += await asyncio.gather(*(self._run(job, priority) for job in jobs))
+        return passages
+
+    async def _run(self, work: Callable[[], _T], priority: Priority) -> _T:
+        if len(self._waiting) >= self._queue_size:
+            raise Overloaded(
+                "Too many texts wait for the model.",
+                retry_after_ms=len(self._waiting) * _MS_PER_PASSAGE // self._threads,
+            )
+        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, _Job(priority, next(self._numbers), work, done))
+        self._start_jobs()
+        return await done
+
+    def _start_jobs(self) -> None:
+        while self._waiting and self._running < self._threads:
+            job = heapq.heappop(self._waiting)
+            if job.done.cancelled():
+                continue
+            self._running += 1
+            running = asyncio.get_running_loop().run_in_executor(self._executor, job.work)
+            running.add_done_callback(partial(self._finish, job))
+
+    def _finish(self, job: _Job, finished: "asyncio.Future[Any]") -> None:
+        self._running -= 1
+        error = finished.exception()
+        if not job.done.done():
+            if error is None:
+                job.done.set_result(finished.result())
+            else:
+                job.done.set_exception(error)
+        self._start_jobs()
+
+    def _embed_or_split(self, text: str, prefix: str) -> Passage | list[Span]:
+        """On an engine thread: the vector of a short text, the spans of a long one."""
+        tokens = self._model.tokens(prefix + text)
+        if len(tokens) <= self._spec.window_tokens:
+            return Passage(0, len(text), self._context().embed(tokens))
+        n_special = self._n_special_tokens
+        return split(
+            text,
+            self._spec.window_tokens - len(self._model.tokens(prefix)),
+            lambda piece: len(self._model.tokens(piece)) - n_special,
+        )
+
+    def _passage(self, text: str, span: Span, prefix: str) -> Passage:
+        """On an engine thread."""
+        tokens = self._model.tokens(prefix + text[span.start : span.end])
+        if len(tokens) > self._spec.window_tokens:
+            raise EmbeddingFailed("A passage exceeds the model's window.")
+        return Passage(span.start, span.end, self._context().embed(tokens))
+
+    def _context(self) -> Context:
+        """This thread's own; a second core's costs memory only once it is needed."""
+        context: Context | None = getattr(self._local, "context", None)
+        if context is None:
+            context = self._model.new_context(self._spec.window_tokens, self._spec.pooling)
+            self._local.context = context
+            self._contexts.append(context)
+        return context
+
+
+class _Cache:
+    """The last used vectors, by content."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._passages: OrderedDict[bytes, Sequence[Passage]] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+
+    @property
+    def size(self) -> int:
+        return len(self._passages)
+
+    def get(self, key: bytes) -> Sequence[Passage] | None:
+        found = self._passages.get(key)
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._passages.move_to_end(key)
+        return found
+
+    def put(self, key: bytes, passages: Sequence[Passage]) -> None:
+        if len(passages) > _MAX_CACHED_PASSAGES:
+            return
+        self._passages[key] = passages
+        while len(self._passages) > self._capacity:
+            self._passages.popitem(last=False)
+
+
+def mean(passages: Sequence[Passage]) -> Vector:
+    """The mean direction of the passages; of a single one its own vector."""
+    if len(passages) == 1:
+        return passages[0].vector
+    columns = zip(*(array.array("f", passage.vector) for passage in passages), strict=True)
+    return normalised(array.array("f", map(sum, columns)).tobytes())
+
+
+def load_engine(spec: ModelSpec, *, threads: int, queue_size: int, cache_size: int) -> Engine:
+    """Load the model and embed one word, so that the first caller does not pay for it. Blocks."""
+    model = Model(Path(spec.path))
+    engine = Engine(spec, model, threads=threads, queue_size=queue_size, cache_size=cache_size)
+    engine._executor.submit(engine._embed_or_split, "ready", "").result()  # noqa: SLF001
+    return engine

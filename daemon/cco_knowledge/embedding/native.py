@@ -1,0 +1,138 @@
+"""The one importer of llama.cpp: a model and its contexts, through llama-cpp-python's ctypes layer.
+
+`import llama_cpp` also loads chat formats, samplers, jinja2 and numpy (0.7 s, 37 MB); its own
+`Llama.embed` cuts long texts without a word and loops over tokens in Python. `llama_cpp.llama_cpp`
+is the thin layer below (0.07 s, 16 MB); the version is pinned exactly.
+"""
+
+import array
+import ctypes
+import importlib.util
+import math
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cco_knowledge.errors import EmbeddingFailed, StartRefused
+from cco_knowledge.types import Vector
+
+
+def _load_llama() -> Any:
+    """A package shell makes the submodule importable without running `llama_cpp/__init__.py`."""
+    if "llama_cpp" not in sys.modules:
+        spec = importlib.util.find_spec("llama_cpp")
+        if spec is None or spec.submodule_search_locations is None:
+            raise ImportError("llama-cpp-python is not installed")
+        shell = types.ModuleType("llama_cpp")
+        shell.__path__ = list(spec.submodule_search_locations)
+        sys.modules["llama_cpp"] = shell
+    from llama_cpp import llama_cpp
+
+    return llama_cpp
+
+
+_llama = _load_llama()
+_POOLING = {
+    "mean": _llama.LLAMA_POOLING_TYPE_MEAN,
+    "cls": _llama.LLAMA_POOLING_TYPE_CLS,
+    "last": _llama.LLAMA_POOLING_TYPE_LAST,
+}
+
+
+@_llama.llama_log_callback  # type: ignore[untyped-decorator]
+def _ignore_log(_level: int, _text: bytes, _user_data: object) -> None:
+    """llama.cpp logs parts of prompts; what matters comes back as return codes."""
+
+
+class Model:
+    """Weights in memory, shared by all contexts. Immutable, so safe from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StartRefused when llama.cpp cannot load the file."""
+        _llama.llama_log_set(_ignore_log, None)
+        _llama.llama_backend_init()
+        params = _llama.llama_model_default_params()
+        params.n_gpu_layers = 0
+        self._handle = _llama.llama_model_load_from_file(str(path).encode(), params)
+        if not self._handle:
+            raise StartRefused(
+                f"llama.cpp cannot load {path}: it is damaged or of a kind that this version does "
+                "not know. Fetch it again with `kmctl model pull`, or choose another model."
+            )
+        self._vocabulary = _llama.llama_model_get_vocab(self._handle)
+        self.dim: int = _llama.llama_model_n_embd_out(self._handle)
+
+    def tokens(self, text: str) -> Sequence[int]:
+        """Token ids with the model's own special tokens around them; none is read from `text`."""
+        encoded = text.encode()
+        capacity = len(encoded) + 8
+        buffer = (_llama.llama_token * capacity)()
+        count = _llama.llama_tokenize(
+            self._vocabulary, encoded, len(encoded), buffer, capacity, True, False
+        )
+        if count < 0:
+            raise EmbeddingFailed("The model's tokenizer refused the text.")
+        return list(buffer[:count])
+
+    def new_context(self, window_tokens: int, pooling: str) -> "Context":
+        return Context(self._handle, window_tokens, pooling, self.dim)
+
+    def close(self) -> None:
+        """Only after all its contexts are closed."""
+        _llama.llama_model_free(self._handle)
+
+
+class Context:
+    """Buffers for one text at a time. Not thread-safe: one thread owns it."""
+
+    def __init__(self, model: Any, window_tokens: int, pooling: str, dim: int) -> None:
+        params = _llama.llama_context_default_params()
+        params.n_ctx = params.n_batch = params.n_ubatch = window_tokens
+        params.n_seq_max = 1
+        # NOTE: llama.cpp's threads spin while they wait. With other work on the cores two of them
+        # took 890 ms where one took 14 ms, so cores are used by one context each instead.
+        params.n_threads = params.n_threads_batch = 1
+        params.embeddings = True
+        params.pooling_type = _POOLING[pooling]
+        params.no_perf = True
+        self._handle = _llama.llama_init_from_model(model, params)
+        if not self._handle:
+            raise EmbeddingFailed("llama.cpp could not make a context: not enough memory.")
+        self._memory = _llama.llama_get_memory(self._handle)
+        self._dim = dim
+
+    def embed(self, tokens: Sequence[int]) -> Vector:
+        """Takes 5 to 200 ms and cannot be interrupted; releases the GIL.
+
+        Raises:
+            EmbeddingFailed
+        """
+        buffer = (_llama.llama_token * len(tokens))(*tokens)
+        batch = _llama.llama_batch_get_one(buffer, len(tokens))
+        if self._memory:
+            _llama.llama_memory_clear(self._memory, True)
+            code = _llama.llama_decode(self._handle, batch)
+        else:
+            code = _llama.llama_encode(self._handle, batch)
+        pooled = _llama.llama_get_embeddings_seq(self._handle, 0) if code == 0 else None
+        if not pooled:
+            raise EmbeddingFailed(f"llama.cpp could not embed the text (code {code}).")
+        return normalised(ctypes.string_at(pooled, self._dim * 4))
+
+    def close(self) -> None:
+        _llama.llama_free(self._handle)
+
+
+def normalised(vector: bytes) -> Vector:
+    """The float32 vector at length 1.
+
+    Raises:
+        EmbeddingFailed: it has no direction.
+    """
+    numbers = array.array("f", vector)
+    length = math.hypot(*numbers)
+    if not math.isfinite(length) or length == 0.0:
+        raise EmbeddingFailed("The model gave no usable vector for the text.")
+    return Vector(array.array("f", [number / length for number in numbers]).tobytes())

@@ -1,0 +1,91 @@
+"""Where everything lies: one home folder, private to its user."""
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cco_knowledge.errors import StartRefused
+
+SOCKET_PATH_MAX_BYTES = 107 if sys.platform == "linux" else 103
+"""What fits into `sockaddr_un.sun_path` beside its NUL (unix(7))."""
+
+_PRIVATE_MODE = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The files of one daemon. Two homes share nothing."""
+
+    path: Path
+
+    @property
+    def socket(self) -> Path:
+        return self.path / "knowledge.sock"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "knowledge.toml"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "knowledge.lock"
+
+    @property
+    def data(self) -> Path:
+        """The LanceDB directory."""
+        return self.path / "knowledge"
+
+    @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def log(self) -> Path:
+        """Written only by a detached daemon; a service manager keeps the log otherwise."""
+        return self.path / "logs" / "knowledge.log"
+
+
+def default_home_path(environ: dict[str, str]) -> Path:
+    """`$CCO_HOME`, else `~/.cco`."""
+    configured = environ.get("CCO_HOME")
+    return Path(configured).absolute() if configured else Path.home() / ".cco"
+
+
+def prepare_home(home: Home) -> None:
+    """Make the home and its folders, mode 0700; refuse one that others own or can reach.
+
+    Raises:
+        StartRefused: with the command that mends it.
+    """
+    try:
+        home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = home.path.stat()
+    except OSError as error:
+        raise StartRefused(
+            f"The home {home.path} cannot be used: {error.strerror}. "
+            "Choose another one with --home or CCO_HOME."
+        ) from error
+    if facts.st_uid != os.geteuid():
+        raise StartRefused(
+            f"The home {home.path} belongs to another user (uid {facts.st_uid}). "
+            f"Choose your own with --home or CCO_HOME, or run: chown {os.geteuid()} {home.path}"
+        )
+    mode = stat.S_IMODE(facts.st_mode)
+    if mode != _PRIVATE_MODE:
+        raise StartRefused(
+            f"The home {home.path} has mode {mode:04o}; it must be private to you and writable. "
+            f"Run: chmod 700 {home.path}"
+        )
+
+
+def check_socket_path(path: Path) -> None:
+    """Raises StartRefused when the kernel could not bind so long a path."""
+    length_bytes = len(os.fsencode(path))
+    if length_bytes > SOCKET_PATH_MAX_BYTES:
+        raise StartRefused(
+            f"The socket path is {length_bytes} bytes long and the system allows "
+            f"{SOCKET_PATH_MAX_BYTES}: {path}. Choose a shorter one with --socket or "
+            "CCO_KNOWLEDGE_SOCKET."
+        )

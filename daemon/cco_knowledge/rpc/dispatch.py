@@ -1,0 +1,109 @@
+"""From one message to its answer: parse, find the method, check params, call, answer."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cco_knowledge.errors import DeadlineExceeded, Unavailable
+from cco_knowledge.rpc import envelope, params
+from cco_knowledge.rpc.envelope import NO_ID, Call
+from cco_knowledge.rpc.errors import WireError, to_wire
+from cco_knowledge.rpc.methods import METHODS, Deadline, Method
+from cco_knowledge.service import KnowledgeService
+
+MAX_REQUEST_BYTES = 16 << 20
+
+_log = logging.getLogger(__name__)
+
+SystemHandler = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Answers messages of either framing.
+
+    Calls that come while the service is still loading wait for it, within their deadline.
+    """
+
+    system: Mapping[str, SystemHandler]
+    """Methods without params that work before the service is ready."""
+    deadlines_s: Mapping[Deadline, float]
+    service: "asyncio.Future[KnowledgeService]"
+    draining: bool = False
+    in_flight: "set[asyncio.Task[Any]]" = field(default_factory=set)
+
+    @contextlib.contextmanager
+    def accepted(self) -> Iterator[None]:
+        """Around a request, until its answer is written: a stopping daemon waits for it."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # both framings call from a task
+        self.in_flight.add(task)
+        try:
+            yield
+        finally:
+            self.in_flight.discard(task)
+
+    async def answer(self, raw: bytes) -> bytes | None:
+        """The response, or None where the message asks for none."""
+        try:
+            message = envelope.parse(raw)
+        except WireError as error:
+            return envelope.failure(None, error)
+        answers = await asyncio.gather(*map(self._answer_part, message.parts))
+        return envelope.joined(
+            [answer for answer in answers if answer is not None], is_batch=message.is_batch
+        )
+
+    async def _answer_part(self, part: Call | WireError) -> bytes | None:
+        if isinstance(part, WireError):
+            return envelope.failure(part.request_id, part)
+        begun = time.perf_counter()
+        outcome = "ok"
+        try:
+            result = await self._call(part)
+            response = envelope.success(part.id, result)
+        except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
+            wire = to_wire(error)
+            outcome = wire.reason
+            response = envelope.failure(part.id, wire)
+        _log.info(
+            "call",
+            extra={
+                "method": part.method if self._knows(part.method) else "unknown",
+                "outcome": outcome,
+                "ms": round((time.perf_counter() - begun) * 1000, 1),
+                "bytes": len(response),
+            },
+        )
+        return None if part.id is NO_ID else response
+
+    async def _call(self, call: Call) -> object:
+        system = self.system.get(call.method)
+        if system is not None:
+            params.read(params.NoParams, call.params)
+            return await system()
+        method = METHODS.get(call.method)
+        if method is None:
+            raise WireError("method_not_found", "This method does not exist.")
+        if self.draining:
+            raise Unavailable("The daemon is stopping. Try again in a moment.")
+        return await self._within_deadline(method, params.read(method.params, call.params))
+
+    async def _within_deadline(self, method: Method, given: params.Params) -> object:
+        deadline_s = self.deadlines_s[method.deadline]
+        try:
+            async with asyncio.timeout(deadline_s):
+                service = await asyncio.shield(self.service)
+                return await method.handler(service, given)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The call took longer than {deadline_s:g} s. What it was writing may still be "
+                "stored; sending it again does no harm."
+            ) from error
+
+    def _knows(self, method: str) -> bool:
+        return method in METHODS or method in self.system

@@ -1,0 +1,133 @@
+"""HTTP/1.1 in front of the dispatcher: the one importer of aiohttp."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from cco_knowledge.errors import Unavailable
+from cco_knowledge.rpc import envelope
+from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
+from cco_knowledge.rpc.errors import WireError, to_wire
+from cco_knowledge.rpc.ndjson import too_large
+
+OnProgress = Callable[[asyncio.BaseTransport | None, bool], None]
+"""(transport, is_in_call): a request is whole, or its answer is ready."""
+
+
+class HttpServer(web.Server):
+    """Makes the protocol of each HTTP connection."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, is_ready: Callable[[], bool], on_progress: OnProgress
+    ) -> None:
+        super().__init__(self._handle, request_factory=_request, access_log=None)
+        self._dispatcher = dispatcher
+        self._is_ready = is_ready
+        self._on_progress = on_progress
+
+    def protocol(self) -> RequestHandler:
+        return _Handler(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # None switches it off
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = _ROUTES.get(request.path)
+        if answer is None:
+            return _error(404, WireError.invalid_request("POST /rpc, GET /healthz or /readyz."))
+        try:
+            return await answer(self, request)
+        finally:
+            self._on_progress(request.transport, False)
+
+    async def rpc(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method != "POST":
+            return _error(405, WireError.invalid_request("Use POST."), {"Allow": "POST"})
+        if request.content_type != "application/json":
+            return _error(415, WireError.invalid_request("Send Content-Type: application/json."))
+        if "Content-Encoding" in request.headers:
+            return _error(415, WireError.invalid_request("Send the body without an encoding."))
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _error(413, too_large())
+        self._on_progress(request.transport, True)
+        with self._dispatcher.accepted():
+            response = await self._dispatcher.answer(body)
+        return web.Response(status=204) if response is None else _json(200, response)
+
+    async def healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
+        """Answered by the loop itself, so it proves that the loop moves."""
+        return _json(200, b'{"status":"ok"}')
+
+    async def readyz(self, _request: web.BaseRequest) -> web.StreamResponse:
+        if self._is_ready():
+            return _json(200, b'{"status":"ready"}')
+        return _error(503, to_wire(Unavailable("The model and the store are being loaded.")))
+
+
+_ROUTES: dict[str, Callable[[HttpServer, web.BaseRequest], Awaitable[web.StreamResponse]]] = {
+    "/rpc": HttpServer.rpc,
+    "/healthz": HttpServer.healthz,
+    "/readyz": HttpServer.readyz,
+}
+
+
+class _Handler(RequestHandler):
+    def handle_error(  # the signature is aiohttp's
+        self,
+        request: web.BaseRequest,  # noqa: ARG002
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """What aiohttp could not parse, and what nobody foresaw: with a JSON-RPC body too."""
+        self.force_close()
+        is_their_fault = status < HTTPStatus.INTERNAL_SERVER_ERROR
+        error = WireError.invalid_request("The HTTP request is malformed.")
+        return _error(status, error if is_their_fault or exc is None else to_wire(exc))
+
+
+def refusal(error: WireError) -> bytes:
+    """A whole HTTP response for a peer that never gets as far as a request."""
+    body = envelope.failure(None, error)
+    head = (
+        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    return web.BaseRequest(
+        message,
+        payload,
+        protocol,
+        writer,
+        task,
+        asyncio.get_running_loop(),
+        client_max_size=MAX_REQUEST_BYTES,
+    )
+
+
+def _json(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _error(status: int, error: WireError, headers: dict[str, str] | None = None) -> web.Response:
+    response = _json(status, envelope.failure(None, error))
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,192 @@
+"""The method table: name, params, handler, deadline. The one place that knows them all."""
+
+import array
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import msgspec
+import orjson
+
+from cco_knowledge.errors import InvalidInput, KnowledgeError
+from cco_knowledge.rpc import cursor, params
+from cco_knowledge.rpc.errors import to_wire
+from cco_knowledge.service import KnowledgeService, NewEntry
+from cco_knowledge.store.interface import Stored
+from cco_knowledge.types import Entry, Filters, Hit
+
+
+class Deadline(Enum):
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    params: type[params.Params]
+    handler: Callable[[KnowledgeService, Any], Awaitable[object]]
+    deadline: Deadline = Deadline.NORMAL
+
+
+async def _store(service: KnowledgeService, given: params.StoreParams) -> object:
+    return _stored(await service.store(given.new_entry()))
+
+
+async def _store_batch(service: KnowledgeService, given: params.StoreBatchParams) -> object:
+    outcomes = await service.store_batch([_item(item) for item in given.items])
+    failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
+    stored = sum(isinstance(o, Stored) and o.duplicate_of is None for o in outcomes)
+    return {"stored": stored, "failed": failed, "results": [_outcome(o) for o in outcomes]}
+
+
+async def _search(service: KnowledgeService, given: params.SearchParams) -> object:
+    begun = time.perf_counter()
+    hits = await service.search(
+        params.checked_text(given.query, "query"),
+        given.filters(),
+        limit=given.limit,
+        threshold=given.threshold,
+    )
+    return {
+        "results": [_hit(hit) for hit in hits],
+        "count": len(hits),
+        "query_time_ms": round((time.perf_counter() - begun) * 1000, 3),
+    }
+
+
+async def _query(service: KnowledgeService, given: params.QueryParams) -> object:
+    start = (
+        cursor.decode(given.cursor, given.order_by, descending=given.descending)
+        if given.cursor
+        else None
+    )
+    page = await service.query(
+        given.filters(),
+        order_by=given.order_by,
+        descending=given.descending,
+        limit=given.limit,
+        start=start,
+    )
+    return {
+        "results": [_entry(entry) for entry in page.entries],
+        "total": page.total,
+        "next_cursor": cursor.encode(page.next_start),
+    }
+
+
+async def _get(service: KnowledgeService, given: params.GetParams) -> object:
+    entries, missing = await service.get(given.ids)
+    return {"entries": [_entry(entry) for entry in entries], "missing": missing}
+
+
+async def _update(service: KnowledgeService, given: params.UpdateParams) -> object:
+    return {"id": given.id, "updated": await service.update(given.id, given.changes())}
+
+
+async def _delete(service: KnowledgeService, given: params.DeleteParams) -> object:
+    filters = given.filters()
+    if given.ids is not None:
+        if filters != Filters() or given.expect is not None:
+            raise InvalidInput("Give `ids` or filters, not both.", field="ids")
+        return {"deleted": await service.delete(given.ids)}
+    if filters == Filters() and given.expect is None:
+        raise InvalidInput("Give `ids`, or filters with `expect`.", field="ids")
+    if given.expect is None:
+        matching = (
+            await service.query(filters, order_by="id", descending=False, limit=1, start=None)
+        ).total
+        raise _unexpected(matching)
+    return {"deleted": await service.delete_matching(filters, given.expect)}
+
+
+async def _stats(service: KnowledgeService, given: params.StatsParams) -> object:
+    totals = await service.totals(given.project_id)
+    return {
+        **msgspec.to_builtins(totals),
+        "storage": msgspec.to_builtins(await service.store_facts()),
+        "model": msgspec.to_builtins(service.model),
+    }
+
+
+async def _cleanup(service: KnowledgeService, given: params.CleanupParams) -> object:
+    filters = params.FilterParams(project_id=given.project_id, type=given.type).filters()
+    ids = await service.cleanup(given.older_than_days, filters, dry_run=given.dry_run)
+    return {"count": len(ids), "ids": ids}
+
+
+async def _embed(service: KnowledgeService, given: params.EmbedParams) -> object:
+    texts = [params.checked_text(text, "texts") for text in given.texts]
+    vectors = await service.embed(texts, as_query=given.kind == "query")
+    return {
+        "vectors": [array.array("f", vector).tolist() for vector in vectors],
+        "dim": service.model.dim,
+        "model": service.model.name,
+    }
+
+
+METHODS: dict[str, Method] = {
+    "knowledge.store": Method(params.StoreParams, _store),
+    "knowledge.store_batch": Method(params.StoreBatchParams, _store_batch, Deadline.BULK),
+    "knowledge.search": Method(params.SearchParams, _search),
+    "knowledge.query": Method(params.QueryParams, _query),
+    "knowledge.get": Method(params.GetParams, _get),
+    "knowledge.update": Method(params.UpdateParams, _update),
+    "knowledge.delete": Method(params.DeleteParams, _delete, Deadline.BULK),
+    "knowledge.stats": Method(params.StatsParams, _stats),
+    "knowledge.cleanup": Method(params.CleanupParams, _cleanup, Deadline.BULK),
+    "embedding.embed": Method(params.EmbedParams, _embed, Deadline.BULK),
+}
+
+
+def _item(item: object) -> NewEntry | KnowledgeError:
+    if not isinstance(item, dict):
+        return InvalidInput("An item is an object.", field="items")
+    try:
+        return params.read(params.StoreParams, item).new_entry()
+    except KnowledgeError as error:
+        return error
+
+
+def _outcome(outcome: Stored | Exception) -> object:
+    if isinstance(outcome, Stored):
+        return _stored(outcome)
+    error = to_wire(outcome)
+    return {"error": {"code": error.code, "message": error.message, "data": error.data}}
+
+
+def _stored(stored: Stored) -> dict[str, object]:
+    return {
+        "id": stored.id,
+        "stored": stored.duplicate_of is None,
+        "duplicate_of": stored.duplicate_of,
+        "timestamp": stored.timestamp,
+    }
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    return {
+        "id": entry.id,
+        "text": entry.text,
+        "type": entry.type,
+        "project_id": entry.project_id,
+        "session_id": entry.session_id,
+        "agent": entry.agent,
+        "timestamp": entry.timestamp,
+        "metadata": orjson.Fragment(entry.metadata),
+    }
+
+
+def _hit(hit: Hit) -> dict[str, object]:
+    score = min(max(hit.similarity, 0.0), 1.0)
+    return {**_entry(hit.entry), "score": score, "similarity": hit.similarity}
+
+
+def _unexpected(matching: int) -> KnowledgeError:
+    from cco_knowledge.errors import Conflict
+
+    return Conflict(
+        f"{matching} entries match. To delete them, send `expect` with this number.",
+        matching=matching,
+    )

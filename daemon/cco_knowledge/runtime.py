@@ -1,0 +1,191 @@
+"""The composition root: build the parts, serve, drain, close."""
+
+import asyncio
+import functools
+import gc
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from cco_knowledge import __version__, listen, process_memory
+from cco_knowledge.config import Config, LoadedConfig
+from cco_knowledge.embedding.engine import Engine, load_engine
+from cco_knowledge.errors import Unavailable
+from cco_knowledge.models import resolve_model
+from cco_knowledge.paths import Home
+from cco_knowledge.rpc.connection import Peers
+from cco_knowledge.rpc.dispatch import Dispatcher
+from cco_knowledge.rpc.http import HttpServer
+from cco_knowledge.rpc.methods import Deadline
+from cco_knowledge.service import KnowledgeService
+from cco_knowledge.store.lance import LanceStore
+
+_MAX_DEFAULT_THREADS = 4
+_UPKEEP_S = 5.0
+_LAST_ANSWERS_S = 2.0
+"""For answers that are ready but not yet read."""
+
+_log = logging.getLogger(__name__)
+
+
+def run(loaded: LoadedConfig, on_ready: Callable[[], None]) -> None:
+    """Serve until a signal asks to stop.
+
+    Raises:
+        StartRefused: before anything was changed.
+    """
+    process_memory.tune_allocator()
+    with listen.locked(loaded.home.lock):
+        asyncio.run(_Daemon(loaded, on_ready).run())
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    engine: Engine
+    store: LanceStore
+    service: KnowledgeService
+
+
+class _Daemon:
+    def __init__(self, loaded: LoadedConfig, on_ready: Callable[[], None]) -> None:
+        self._home: Home = loaded.home
+        self._config: Config = loaded.config
+        self._socket_path: Path = loaded.socket_path
+        self._on_ready = on_ready
+        self._begun = time.monotonic()
+        self._parts: _Parts | None = None
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        ready: asyncio.Future[KnowledgeService] = loop.create_future()
+        limits = self._config.limits
+        self._dispatcher = Dispatcher(
+            system={"system.ping": self._ping, "system.status": self._status},
+            deadlines_s={
+                Deadline.NORMAL: limits.deadline_s,
+                Deadline.BULK: limits.bulk_deadline_s,
+            },
+            service=ready,
+        )
+        http = HttpServer(self._dispatcher, lambda: self._parts is not None, self._on_progress)
+        self._peers = Peers(self._dispatcher, http, self._config.socket.max_connections)
+        listening = listen.bind(self._socket_path)
+        own_inode = listen.inode(self._socket_path)
+        server = await loop.create_unix_server(self._peers.connection, sock=listening)
+        try:
+            await self._serve(ready, own_inode)
+        finally:
+            if not ready.done():
+                ready.set_exception(Unavailable("The daemon could not start; its log says why."))
+                ready.exception()  # nobody may be waiting for it
+            server.close()
+            if listen.inode(self._socket_path) == own_inode:
+                self._socket_path.unlink(missing_ok=True)
+            await self._drain()
+            await http.shutdown(timeout=_LAST_ANSWERS_S)
+            self._peers.close_all()
+            await self._close()
+
+    async def _serve(
+        self, ready: "asyncio.Future[KnowledgeService]", own_inode: int | None
+    ) -> None:
+        """Load, then wait to be stopped. A stop while loading ends the loading first."""
+        self._parts = await self._load()
+        ready.set_result(self._parts.service)
+        # The modules and tables that stay for good need not be looked through again.
+        gc.collect()
+        gc.freeze()
+        self._on_ready()
+        _log.info("ready")
+        while not self._stop.is_set():
+            try:
+                await asyncio.wait_for(self._stop.wait(), _UPKEEP_S)
+            except TimeoutError:
+                self._upkeep(own_inode)
+
+    async def _load(self) -> _Parts:
+        config = self._config
+        loop = asyncio.get_running_loop()
+        spec = await loop.run_in_executor(None, resolve_model, config.model.name, self._home.models)
+        engine = await loop.run_in_executor(
+            None,
+            functools.partial(
+                load_engine,
+                spec,
+                threads=config.embedding.threads or min(os.cpu_count() or 1, _MAX_DEFAULT_THREADS),
+                queue_size=config.embedding.queue_size,
+                cache_size=config.embedding.cache_size,
+            ),
+        )
+        self._home.data.mkdir(mode=0o700, exist_ok=True)
+        store = await LanceStore.open(self._home.data, engine.identity, config.store.cache_bytes)
+        service = KnowledgeService(store, engine, config.knowledge.extra_types)
+        return _Parts(engine, store, service)
+
+    async def _drain(self) -> None:
+        """Let the accepted calls finish; a second signal or the limit ends the wait."""
+        self._dispatcher.draining = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._config.limits.drain_s
+        while self._dispatcher.in_flight and not self._hurry.is_set() and loop.time() < until:
+            hurry = asyncio.create_task(self._hurry.wait())
+            await asyncio.wait(
+                {hurry, *self._dispatcher.in_flight},
+                timeout=until - loop.time(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            hurry.cancel()
+        for call in set(self._dispatcher.in_flight):
+            call.cancel()
+
+    async def _close(self) -> None:
+        if self._parts is not None:
+            await self._parts.store.close()
+            await asyncio.get_running_loop().run_in_executor(None, self._parts.engine.close)
+        _log.info("stopped")
+
+    def _upkeep(self, own_inode: int | None) -> None:
+        if listen.inode(self._socket_path) != own_inode:
+            _log.error("the socket was removed or replaced; stopping, nobody can reach us")
+            self._stop.set()
+        if not self._dispatcher.in_flight:
+            process_memory.trim()
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    def _on_progress(self, transport: asyncio.BaseTransport | None, is_in_call: bool) -> None:
+        connection = self._peers.connections.get(transport) if transport else None
+        if connection is not None:
+            connection.progress(is_half=False, is_in_call=is_in_call)
+
+    async def _ping(self) -> object:
+        return "pong"
+
+    async def _status(self) -> object:
+        parts = self._parts
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self._begun, 3),
+            "ready": parts is not None,
+            "model": msgspec.to_builtins(parts.engine.identity) if parts else None,
+            "socket": str(self._socket_path),
+            "home": str(self._home.path),
+            "connections": len(self._peers.connections),
+            "queue": parts.engine.facts().queued if parts else 0,
+            "embedding": msgspec.to_builtins(parts.engine.facts()) if parts else None,
+            "rss_bytes": process_memory.resident_bytes(),
+        }

@@ -1,0 +1,78 @@
+"""What becomes of each draft, given what is stored. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from cco_knowledge.errors import Conflict
+from cco_knowledge.store.interface import Draft, Stored
+from cco_knowledge.store.schema import content_digest
+from cco_knowledge.types import Entry
+
+
+@dataclass(slots=True)
+class Known:
+    """Entries by id and by content; the oldest of equal content is the first."""
+
+    entries: Iterable[Entry]
+    by_id: dict[str, Entry] = field(default_factory=dict)
+    by_content: dict[bytes, Entry] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for entry in sorted(self.entries, key=lambda entry: (entry.timestamp, entry.id)):
+            self.add(entry)
+
+    def add(self, entry: Entry) -> None:
+        self.by_id[entry.id] = entry
+        self.by_content.setdefault(content_digest(entry), entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    new: Sequence[Draft]
+    outcomes: list[Stored | Exception]
+    """One a draft, in their order."""
+
+
+def decide(drafts: Sequence[Draft], known: Known) -> Decided:
+    """Later drafts see earlier ones as stored: they are part of the same commit."""
+    new: list[Draft] = []
+    outcomes: list[Stored | Exception] = []
+    for draft in drafts:
+        outcome = _outcome(draft, known)
+        if isinstance(outcome, Stored) and outcome.duplicate_of is None:
+            new.append(draft)
+            known.add(draft.embedded.entry)
+        outcomes.append(outcome)
+    return Decided(new, outcomes)
+
+
+def _outcome(draft: Draft, known: Known) -> Stored | Exception:
+    entry = draft.embedded.entry
+    same_id = known.by_id.get(entry.id)
+    if same_id is not None:
+        if _is_same(entry, same_id, with_timestamp=draft.has_given_timestamp):
+            return Stored(same_id.id, same_id.timestamp, duplicate_of=same_id.id)
+        return Conflict(
+            "An entry with this id and other content is stored. "
+            "Use knowledge.update to change it, or another id.",
+            id=entry.id,
+        )
+    same_content = known.by_content.get(content_digest(entry))
+    if same_content is None or draft.on_duplicate == "store":
+        return Stored(entry.id, entry.timestamp, duplicate_of=None)
+    if draft.on_duplicate == "reject":
+        return Conflict(
+            "The same text, type and project is stored already.", duplicate_of=same_content.id
+        )
+    return Stored(same_content.id, same_content.timestamp, duplicate_of=same_content.id)
+
+
+def _is_same(one: Entry, other: Entry, *, with_timestamp: bool) -> bool:
+    if with_timestamp and one.timestamp != other.timestamp:
+        return False
+    fields = ("text", "type", "project_id", "session_id", "agent")
+    if any(getattr(one, name) != getattr(other, name) for name in fields):
+        return False
+    return bool(msgspec.json.decode(one.metadata) == msgspec.json.decode(other.metadata))

@@ -1,0 +1,34 @@
+"""Forcing commits to the disk: LanceDB itself never does."""
+
+import ctypes
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+_DARWIN_F_FULLFSYNC = 51
+
+
+class Disk:
+    """The file system below a folder.
+
+    LanceDB writes several files a commit and syncs none of them; which ones is its own affair, so
+    the whole file system is synced: syncfs(2), 1.1 ms here. On macOS (not run there yet) sync(2)
+    schedules the writes and F_FULLFSYNC on one file waits for the drive.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def sync(self) -> None:
+        """Returns when all that was written is on the disk. Blocks; releases the GIL."""
+        if sys.platform == "darwin":
+            os.sync()
+            fcntl.fcntl(self._descriptor, _DARWIN_F_FULLFSYNC)
+        elif self._libc.syncfs(self._descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+    def close(self) -> None:
+        os.close(self._descriptor)

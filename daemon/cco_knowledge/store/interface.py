@@ -1,0 +1,99 @@
+"""What the rest of the daemon knows of a store. All methods are safe to call concurrently."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from cco_knowledge.store.filters import PageStart
+from cco_knowledge.types import (
+    EmbeddedEntry,
+    Entry,
+    Filters,
+    Hit,
+    StoreFacts,
+    Totals,
+    Vector,
+)
+
+OnDuplicate = Literal["return", "store", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry on its way in."""
+
+    embedded: EmbeddedEntry
+    on_duplicate: OnDuplicate
+    has_given_timestamp: bool
+    """A repeat with the same id is the same entry even if "now" has moved on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    id: str
+    timestamp: str
+    duplicate_of: str | None
+    """The entry that was there before; None where a new one was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    entries: Sequence[Entry]
+    total: int
+    """All that match, on this page or not."""
+    next_start: PageStart | None
+
+
+class Store(Protocol):
+    async def insert(self, drafts: Sequence[Draft]) -> list[Stored | Exception]:
+        """One outcome a draft, in order: durable when this returns, and in the next search.
+
+        A conflict is the outcome of its draft alone. Cancelling the caller does not take back
+        what the writer has begun.
+
+        Raises:
+            StoreFailed, StorageFull: nothing of these drafts was stored.
+        """
+        ...
+
+    async def search(self, vector: Vector, filters: Filters, limit: int) -> list[Hit]:
+        """The nearest entries among those that match, nearest first. Exact."""
+        ...
+
+    async def query(
+        self,
+        filters: Filters,
+        *,
+        order_by: str,
+        descending: bool,
+        limit: int,
+        start: PageStart | None,
+    ) -> Page: ...
+
+    async def get(self, ids: Sequence[str]) -> list[Entry]:
+        """Those that exist, in the order of `ids`."""
+        ...
+
+    async def replace(self, entry: Entry, passages: EmbeddedEntry | None) -> None:
+        """Write all fields of an existing entry; None keeps the vectors that it has.
+
+        Raises:
+            NotFound
+        """
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> int: ...
+
+    async def delete_matching(self, filters: Filters, expect: int) -> int:
+        """Raises Conflict, and deletes nothing, when not exactly `expect` entries match."""
+        ...
+
+    async def find_ids(self, filters: Filters) -> list[str]: ...
+
+    async def cleanup(self, filters: Filters) -> list[str]:
+        """Delete all that match, and tell which they were."""
+        ...
+
+    async def totals(self, filters: Filters) -> Totals: ...
+
+    async def facts(self) -> StoreFacts: ...

@@ -1,0 +1,60 @@
+"""The one importer of LanceDB and pyarrow: their native layers without what surrounds them.
+
+`import lancedb` costs 2.4 s and 147 MB, of which REST models, pydantic and numpy are most; an
+embedded store calls none of them. `lancedb._lancedb` is the typed binding that LanceDB's own
+asyncio classes wrap one to one; with pyarrow it costs 0.1 s and 56 MB. It is private, so the
+version is pinned exactly and tests/store proves every call that we make.
+"""
+
+import importlib.metadata
+import importlib.util
+import sys
+import types
+from typing import Any
+
+
+def _load_pyarrow() -> Any:
+    """Pyarrow takes numpy when it finds it; hiding it saves 0.25 s and 11 MB."""
+    if "numpy" in sys.modules or "pyarrow" in sys.modules:
+        import pyarrow as pa
+
+        return pa
+    sys.modules["numpy"] = None  # type: ignore[assignment]  # makes `import numpy` fail
+    try:
+        import pyarrow as pa
+    finally:
+        del sys.modules["numpy"]
+    return pa
+
+
+def _load_lancedb() -> Any:
+    """A package shell makes the submodule importable without running `lancedb/__init__.py`."""
+    if "lancedb" not in sys.modules:
+        spec = importlib.util.find_spec("lancedb")
+        if spec is None or spec.submodule_search_locations is None:
+            raise ImportError("lancedb is not installed")
+        shell = types.ModuleType("lancedb")
+        shell.__path__ = list(spec.submodule_search_locations)
+        shell.__version__ = importlib.metadata.version("lancedb")  # type: ignore[attr-defined]
+        sys.modules["lancedb"] = shell
+    from lancedb import _lancedb
+
+    return _lancedb
+
+
+pa = _load_pyarrow()
+lance = _load_lancedb()
+
+
+class Scannable:
+    """Rows as the binding's `add` wants them (its own is `lancedb.scannable.Scannable`)."""
+
+    rescannable = True
+
+    def __init__(self, batch: Any) -> None:
+        self.schema = batch.schema
+        self.num_rows = batch.num_rows
+        self._batch = batch
+
+    def reader(self) -> Any:
+        return pa.RecordBatchReader.from_batches(self.schema, [self._batch])

@@ -1,0 +1,161 @@
+"""The table's columns, and entries to rows and back.
+
+The first nine columns are those of the Node.js tool that this daemon replaces. `vector` is the
+first passage's; a long text has its further passages in `passages`, so that an entry is one row
+and changes in one commit.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from cco_knowledge.errors import StartRefused
+from cco_knowledge.store.metadata import metadata_digests
+from cco_knowledge.store.native import pa
+from cco_knowledge.types import EmbeddedEntry, Entry, ModelIdentity, Passage, Vector
+
+SCHEMA_VERSION = 1
+
+ENTRY_COLUMNS = (
+    "id",
+    "text",
+    "type",
+    "project_id",
+    "session_id",
+    "agent",
+    "timestamp",
+    "metadata",
+)
+_DIGEST_BYTES = 16
+
+
+def table_schema(model: ModelIdentity) -> Any:
+    """The Arrow schema; its metadata say which model's vectors these are."""
+    vector = pa.list_(pa.float32(), model.dim)
+    texts = ((name, pa.string()) for name in ENTRY_COLUMNS[1:])
+    required = [("id", pa.string()), ("vector", vector), *texts]
+    return pa.schema(
+        [
+            *(pa.field(name, kind, nullable=False) for name, kind in required),
+            pa.field("content_digest", pa.binary(_DIGEST_BYTES), nullable=False),
+            pa.field("metadata_digests", pa.list_(pa.int64()), nullable=False),
+            pa.field("passages", pa.list_(vector)),
+            pa.field("passage_spans", pa.list_(pa.int32()), nullable=False),
+        ],
+        metadata={
+            "cco.schema_version": str(SCHEMA_VERSION),
+            "cco.model": orjson.dumps(
+                {"name": model.name, "sha256": model.sha256, "dim": model.dim}
+            ),
+        },
+    )
+
+
+def check_schema(schema: Any, model: ModelIdentity) -> None:
+    """Raises StartRefused unless this table was made by this version for this model."""
+    facts = schema.metadata or {}
+    version = facts.get(b"cco.schema_version")
+    if version is None:
+        raise StartRefused(
+            "The table `knowledge` was not written by this daemon. Move the folder `knowledge` "
+            "out of the home and start again."
+        )
+    if int(version) != SCHEMA_VERSION:
+        raise StartRefused(
+            f"The store has schema version {int(version)} and this daemon knows "
+            f"{SCHEMA_VERSION}. Start the version of cco-knowledge that wrote it."
+        )
+    stored = ModelIdentity(**orjson.loads(facts[b"cco.model"]))
+    if stored != model:
+        raise StartRefused(
+            f"The store holds vectors of {_described(stored)}; the configured model is "
+            f"{_described(model)}. Vectors of two models cannot be compared, so they are never "
+            "mixed. Either start with the store's own model (CCO_KNOWLEDGE_MODEL or [model] name "
+            "in knowledge.toml), or start it once more to run `kmctl export FILE`, and then "
+            "`kmctl import FILE` into a new home that has the new model."
+        )
+
+
+def _described(model: ModelIdentity) -> str:
+    return f"{model.name} (sha256 {model.sha256[:12]}…, {model.dim} dimensions)"
+
+
+def content_digest(entry: Entry) -> bytes:
+    """Equal for the same text, type and project."""
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in (entry.type, entry.project_id, entry.text):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8))
+        digest.update(encoded)
+    return digest.digest()
+
+
+def to_batch(entries: Sequence[EmbeddedEntry], schema: Any) -> Any:
+    """One row an entry, as an Arrow record batch."""
+    dim = schema.field("vector").type.list_size
+    rows = [embedded.entry for embedded in entries]
+    columns = {
+        "vector": _vectors([embedded.passages[0].vector for embedded in entries], dim),
+        **{name: pa.array([getattr(row, name) for row in rows]) for name in ENTRY_COLUMNS[:-1]},
+        "metadata": pa.array([row.metadata.decode() for row in rows]),
+        "content_digest": pa.array(map(content_digest, rows), pa.binary(_DIGEST_BYTES)),
+        "metadata_digests": pa.array(
+            [metadata_digests(msgspec.json.decode(row.metadata)) for row in rows],
+            pa.list_(pa.int64()),
+        ),
+        "passages": _further_passages(entries, dim),
+        "passage_spans": pa.array([_spans(e.passages) for e in entries], pa.list_(pa.int32())),
+    }
+    return pa.record_batch([columns[field.name] for field in schema], schema=schema)
+
+
+def to_entries(batch: Any) -> list[Entry]:
+    rows = batch.select(ENTRY_COLUMNS).to_pylist()
+    return [Entry(**{**row, "metadata": row["metadata"].encode()}) for row in rows]
+
+
+def to_passages(row: Any) -> list[Passage]:
+    """The passages of a one-row batch, as they were stored."""
+    spans = row.column("passage_spans")[0].as_py()
+    further = row.column("passages")[0]
+    vectors = [_vector_bytes(row.column("vector"))]
+    if further.is_valid:
+        values = further.values
+        vectors += [_vector_bytes(values.slice(i, 1)) for i in range(len(values))]
+    bounds = zip(spans[::2], spans[1::2], vectors, strict=True)
+    return [Passage(start, end, vector) for start, end, vector in bounds]
+
+
+def _vectors(vectors: Sequence[Vector], dim: int) -> Any:
+    """Passage vectors as one fixed-size list array, without a number passing through Python."""
+    values = pa.Array.from_buffers(
+        pa.float32(), len(vectors) * dim, [None, pa.py_buffer(b"".join(vectors))]
+    )
+    return pa.FixedSizeListArray.from_arrays(values, dim)
+
+
+def _further_passages(entries: Sequence[EmbeddedEntry], dim: int) -> Any:
+    """Null where the first passage is the whole text, so that a search can skip the row."""
+    further = [embedded.passages[1:] for embedded in entries]
+    ends = list(itertools.accumulate(map(len, further), initial=0))
+    offsets = [end if passages else None for end, passages in zip(ends, further, strict=False)] + [
+        ends[-1]
+    ]
+    vectors = [passage.vector for passages in further for passage in passages]
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _vectors(vectors, dim))
+
+
+def _spans(passages: Sequence[Passage]) -> list[int]:
+    return [bound for passage in passages for bound in (passage.start, passage.end)]
+
+
+def _vector_bytes(vectors: Any) -> Vector:
+    """The first vector of a fixed-size list array."""
+    values = vectors.flatten()
+    width = vectors.type.list_size * values.type.bit_width // 8
+    start = values.offset * values.type.bit_width // 8
+    return Vector(values.buffers()[1].to_pybytes()[start : start + width])

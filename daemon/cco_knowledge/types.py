@@ -1,0 +1,109 @@
+"""The values that travel between the layers. All are immutable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NewType
+
+Vector = NewType("Vector", bytes)
+"""`dim` float32 numbers in native byte order, L2-normalised. Bytes, so that the daemon needs no
+numpy: importing it costs 0.25 s and 11 MB (measured with /proc/self/status)."""
+
+ENTRY_TYPES = (
+    "decision",
+    "architecture",
+    "implementation",
+    "configuration",
+    "credential",
+    "issue",
+    "pattern",
+    "general",
+    "system",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What makes vectors comparable: only those of one identity share a store."""
+
+    name: str
+    sha256: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    id: str
+    text: str
+    type: str
+    project_id: str
+    session_id: str
+    agent: str
+    timestamp: str
+    """RFC 3339 UTC with milliseconds, so that text order is time order."""
+    metadata: bytes
+    """One JSON object, encoded: what came in is what goes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of a text that fits the model's window."""
+
+    start: int
+    """Characters from the beginning of the text."""
+    end: int
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedEntry:
+    entry: Entry
+    passages: Sequence[Passage]
+    """At least one; together they cover the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    entry: Entry
+    similarity: float
+    """Cosine of the query and the entry's nearest passage, -1 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions that all hold. An empty tuple sets none."""
+
+    project_ids: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    session_ids: tuple[str, ...] = ()
+    since: str | None = None
+    """Not older than this; like `Entry.timestamp`."""
+    until: str | None = None
+    """Not newer than this."""
+    metadata_digests: tuple[int, ...] = ()
+    """One for each key and value that must be equal; see `store.metadata`."""
+
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """Sizes of the database, for people and for maintenance."""
+
+    bytes: int
+    fragments: int
+    versions: int
+    unindexed_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Exact counts over all entries, or over one project's."""
+
+    total_records: int
+    by_type: dict[str, int] = field(default_factory=dict)
+    by_agent: dict[str, int] = field(default_factory=dict)
+    by_project: dict[str, int] = field(default_factory=dict)
+    oldest_record: str | None = None
+    newest_record: str | None = None
