@@ -1,6 +1,7 @@
 """`cco-knowledged`: the daemon, always in the foreground."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -70,8 +71,9 @@ def _tell(descriptor: int | None, message: object) -> None:
     """One line to who started us and waits; then nobody waits any more."""
     if descriptor is None:
         return
-    with open(descriptor, "w", encoding="utf-8") as starter:  # noqa: PTH123  # not a path
-        starter.write(json.dumps(message) + "\n")
+    with contextlib.suppress(BrokenPipeError):  # it waited only so long; we go on without it
+        os.write(descriptor, json.dumps(message).encode() + b"\n")
+    os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The process's own memory: the allocator's settings, what it holds, giving it back."""
 
 import ctypes
+import functools
 import platform
 import resource
 from pathlib import Path
@@ -10,6 +11,9 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _KEPT_BYTES = 32 << 20
+_MADV_DONTNEED = 4  # <sys/mman.h> of Linux
+_LARGE_BYTES = 1 << 20
+_NEVER_WRITTEN = {"r-xp", "r--s"}
 
 
 def tune_allocator() -> None:
@@ -20,7 +24,7 @@ def tune_allocator() -> None:
     without page faults: 10,000 rows, 600 searches: 239 MB and 8.1 ms a search untuned, 140 MB
     and 8.9 ms tuned, 124 MB but 20 ms with one arena and glibc's own thresholds.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not _has_glibc():
         return
     libc = ctypes.CDLL(None)
     libc.mallopt(_M_ARENA_MAX, 1)
@@ -29,9 +33,39 @@ def tune_allocator() -> None:
 
 
 def trim() -> None:
-    """Give freed memory back to the system. Takes milliseconds; call it when nothing waits."""
-    if platform.libc_ver()[0] == "glibc":
+    """Give freed memory back to the system. Takes milliseconds."""
+    if _has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def release_pages(address: int, length_bytes: int) -> None:
+    """Give whole pages of a range back to the system; what they held reads as zero afterwards.
+
+    Only for memory whose content nobody needs.
+    """
+    if platform.system() != "Linux":
+        return
+    page_bytes = resource.getpagesize()
+    first = -(-address // page_bytes) * page_bytes
+    last = (address + length_bytes) // page_bytes * page_bytes
+    if last > first:
+        ctypes.CDLL(None).madvise(
+            ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_DONTNEED
+        )
+
+
+def release_files() -> None:
+    """Drop the pages of code and of the model that only the start has touched (27 MB of code).
+
+    They are never written to, so those in use come back from the page cache by themselves.
+    """
+    if platform.system() != "Linux":
+        return
+    for line in Path("/proc/self/maps").read_text("utf-8").splitlines():
+        bounds, permissions, *_ = line.split(maxsplit=2)
+        first, last = (int(bound, 16) for bound in bounds.split("-"))
+        if permissions in _NEVER_WRITTEN and last - first >= _LARGE_BYTES:
+            release_pages(first, last - first)
 
 
 def resident_bytes() -> int:
@@ -40,3 +74,8 @@ def resident_bytes() -> int:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         return pages * resource.getpagesize()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@functools.cache
+def _has_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"

@@ -62,6 +62,7 @@ class _Daemon:
         self._parts: _Parts | None = None
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._n_calls_seen = 0
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -105,6 +106,8 @@ class _Daemon:
         # The modules and tables that stay for good need not be looked through again.
         gc.collect()
         gc.freeze()
+        process_memory.trim()
+        process_memory.release_files()
         self._on_ready()
         _log.info("ready")
         while not self._stop.is_set():
@@ -158,7 +161,8 @@ class _Daemon:
         if listen.inode(self._socket_path) != own_inode:
             _log.error("the socket was removed or replaced; stopping, nobody can reach us")
             self._stop.set()
-        if not self._dispatcher.in_flight:
+        if self._dispatcher.n_calls != self._n_calls_seen:
+            self._n_calls_seen = self._dispatcher.n_calls
             process_memory.trim()
 
     def _on_signal(self) -> None:

@@ -34,6 +34,7 @@ class Dispatcher:
     deadlines_s: Mapping[Deadline, float]
     service: "asyncio.Future[KnowledgeService]"
     draining: bool = False
+    n_calls: int = 0
     in_flight: "set[asyncio.Task[Any]]" = field(default_factory=set)
 
     @contextlib.contextmanager
@@ -61,6 +62,7 @@ class Dispatcher:
     async def _answer_part(self, part: Call | WireError) -> bytes | None:
         if isinstance(part, WireError):
             return envelope.failure(part.request_id, part)
+        self.n_calls += 1
         begun = time.perf_counter()
         outcome = "ok"
         try:

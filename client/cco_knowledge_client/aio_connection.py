@@ -1,0 +1,115 @@
+"""One asyncio NDJSON connection. Calls wait on it side by side."""
+
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .connection import connection_lost, unreachable
+from .errors import ConnectionLost, ProtocolError, TooLarge
+from .wire import Answer, read_answer
+
+_LINE_MAX_BYTES = 1 << 30
+
+
+async def connect(path: Path) -> "AsyncConnection":
+    try:
+        reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_MAX_BYTES)
+    except OSError as error:
+        raise unreachable(path, error) from error
+    return AsyncConnection(reader, writer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    answer: asyncio.Future[Answer | None]
+    """None: the connection was lost."""
+    size_bytes: int
+
+    def give(self, answer: Answer | None) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
+def _size_bytes(waiting: _Waiting) -> int:
+    return waiting.size_bytes
+
+
+class AsyncConnection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._waiting: dict[int, _Waiting] = {}
+        self._end: Answer | None = None
+        """What calls get that still wait at the end; None: the connection was lost."""
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        self._reading = self._loop.create_task(self._read_answers())
+        # A callback, because a task that is cancelled before it begins runs no `finally`.
+        self._reading.add_done_callback(self._finish)
+
+    def usable(self) -> bool:
+        return (
+            not self._reading.done()
+            and self._loop is asyncio.get_running_loop()
+            and self._pid == os.getpid()
+        )
+
+    async def close(self) -> None:
+        closed = ConnectionLost("The client was closed before the answer came.")
+        self._end = Answer(None, None, closed)
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    async def exchange(self, request_id: int, line: bytes) -> Answer:
+        """Cancelling it is safe: an answer that nobody waits for is dropped."""
+        waiting = _Waiting(self._loop.create_future(), len(line))
+        self._waiting[request_id] = waiting
+        try:
+            self._writer.write(line)
+            with suppress(ConnectionError):  # the reader sees the end, too, and says so
+                await self._writer.drain()
+            answer = await waiting.answer
+        finally:
+            del self._waiting[request_id]
+        if answer is None:
+            raise connection_lost()
+        return answer
+
+    async def _read_answers(self) -> None:
+        try:
+            while (line := await self._reader.readline()).endswith(b"\n"):
+                answer = read_answer(line)
+                if answer is None:
+                    continue
+                if answer.id is None and not isinstance(answer.error, TooLarge):
+                    self._end = answer  # nothing from us is welcome
+                    break
+                self._deliver(answer)
+        except ConnectionError:
+            pass
+        except (ProtocolError, ValueError) as error:
+            self._end = Answer(None, None, _as_protocol_error(error))
+
+    def _finish(self, _reading: asyncio.Task[None]) -> None:
+        self._writer.close()
+        for waiting in self._waiting.values():
+            waiting.give(self._end)
+
+    def _deliver(self, answer: Answer) -> None:
+        if answer.id is not None:
+            waiting = self._waiting.get(answer.id)
+        else:
+            # The daemon could not read a request's id. Ours are well-formed, so one is too large.
+            waiting = max(self._waiting.values(), key=_size_bytes, default=None)
+        if waiting is not None:
+            waiting.give(answer)
+
+
+def _as_protocol_error(error: ProtocolError | ValueError) -> ProtocolError:
+    if isinstance(error, ProtocolError):
+        return error
+    return ProtocolError(f"The daemon sent a line of more than {_LINE_MAX_BYTES} bytes.")

@@ -1,0 +1,169 @@
+"""What the methods give, as immutable values. Keys that a newer daemon adds are left out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from .errors import KnowledgeError, ProtocolError, error_from
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    id: str
+    text: str
+    type: str
+    project_id: str
+    session_id: str
+    agent: str
+    timestamp: str
+    """RFC 3339 UTC with milliseconds."""
+    metadata: Mapping[str, Any]
+    superseded_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(Entry):
+    score: float
+    """0 to 1, higher is better; hits come in its order."""
+    similarity: float | None = None
+    """Cosine of the query and the entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    results: tuple[Entry, ...]
+    total: int
+    """All that the filters select, not only this page."""
+    next_cursor: str | None = None
+    """Give it to the next `query`; None after the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    entries: tuple[Entry, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    id: str
+    stored: bool
+    """False: the same was there already."""
+    duplicate_of: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    stored: int
+    failed: int
+    results: tuple[Stored | KnowledgeError, ...]
+    """One for each item, in their order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updated:
+    id: str
+    updated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    count: int
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    vectors: tuple[tuple[float, ...], ...]
+    """L2-normalised, `dim` numbers each."""
+    dim: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    total_records: int
+    by_type: Mapping[str, int]
+    by_agent: Mapping[str, int]
+    by_project: Mapping[str, int]
+    oldest_record: str | None
+    newest_record: str | None
+    storage: Mapping[str, int]
+    model: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    version: str
+    pid: int
+    uptime_s: float
+    ready: bool
+    model: Any
+    socket: str
+    home: str
+    connections: int
+    queue: Any
+    rss_bytes: int
+
+
+def read(kind: type[T], **convert: Callable[[Any], Any]) -> Callable[[Any], T]:
+    """A parser of results of one kind; `convert` reads the fields that are not plain JSON."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+
+    def parse(result: Any) -> T:
+        if not isinstance(result, dict):
+            raise ProtocolError(f"The daemon's result is not an object ({kind.__name__}).")
+        try:
+            known = {name: result[name] for name in names if name in result}
+            return kind(**{**known, **{name: convert[name](known[name]) for name in convert}})
+        except (KeyError, TypeError) as error:
+            raise ProtocolError(f"The daemon's result lacks a part ({kind.__name__}).") from error
+
+    return parse
+
+
+def each(parse: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    return lambda values: tuple(parse(value) for value in values)
+
+
+def unchanged(result: Any) -> Any:
+    return result
+
+
+read_entry = read(Entry)
+read_hit = read(Hit)
+read_page = read(Page, results=each(read_entry))
+read_found = read(Found, entries=each(read_entry), missing=tuple)
+read_stored = read(Stored)
+read_updated = read(Updated)
+read_cleaned = read(Cleaned, ids=tuple)
+read_embedded = read(Embedded, vectors=each(tuple))
+read_stats = read(Stats)
+read_status = read(Status)
+
+
+def read_hits(result: Any) -> list[Hit]:
+    return [read_hit(hit) for hit in _key(result, "results")]
+
+
+def read_deleted(result: Any) -> int:
+    deleted = _key(result, "deleted")
+    return int(deleted)
+
+
+def _read_item(item: Any) -> Stored | KnowledgeError:
+    if isinstance(item, dict) and "error" in item:
+        return error_from(item["error"])
+    return read_stored(item)
+
+
+read_batch = read(Batch, results=each(_read_item))
+
+
+def _key(result: Any, key: str) -> Any:
+    if not isinstance(result, dict) or key not in result:
+        raise ProtocolError(f"The daemon's result lacks `{key}`.")
+    return result[key]

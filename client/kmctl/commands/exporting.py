@@ -1,0 +1,90 @@
+"""export: every entry as JSON Lines."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from kmctl.options import Command, Invocation, filter_options, given
+from kmctl.output import print_line, progress, show
+from kmctl.reach import BULK_LIMIT_S, connect
+
+_PAGE_ENTRIES = 200
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@filter_options
+@click.pass_obj
+def export(invocation: Invocation, /, file: str, **filters: Any) -> None:
+    """Write all entries as JSON Lines.
+
+    FILE "-" stands for standard output. Everything but the vectors, readable by you alone;
+    "kmctl import" gives the same entries again. FILE appears when it is complete. No filter is
+    ever added: without --project, all projects are written.
+    """
+    if file == "-" and invocation.as_json:
+        raise click.UsageError("--json and the entries cannot both go to standard output.")
+    params = given(filters)
+    if file == "-":
+        _write_entries(invocation, params, sys.stdout.buffer)
+        return
+    with _complete_file(Path(file).resolve()) as stream:
+        n_entries = _write_entries(invocation, params, stream)
+    result = {"exported": n_entries, "file": file}
+    show(invocation, result, lambda _: print_line(f"{n_entries} entries exported to {file}"))
+
+
+def _write_entries(invocation: Invocation, filters: dict[str, Any], stream: BinaryIO) -> int:
+    n_written = 0
+    with progress("export") as draw:
+        for page in _pages(invocation, filters):
+            stream.writelines(map(_line, page["results"]))
+            n_written += len(page["results"])
+            draw(n_written, page["total"])
+    return n_written
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+
+
+def _pages(invocation: Invocation, filters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """By id, so that entries stored meanwhile neither hide nor repeat others."""
+    params = {
+        **filters,
+        "include_superseded": True,
+        "order_by": "id",
+        "descending": False,
+        "limit": _PAGE_ENTRIES,
+    }
+    with connect(invocation, BULK_LIMIT_S) as knowledge:
+        while True:
+            page: dict[str, Any] = knowledge.call("knowledge.query", params)
+            yield page
+            if not page["next_cursor"]:
+                return
+            params["cursor"] = page["next_cursor"]
+
+
+@contextmanager
+def _complete_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name, with mode 0600, when all is written and on the disk."""
+    if path.exists() and not path.is_file():
+        raise click.UsageError(f'{path} is not a regular file; "-" writes to standard output.')
+    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        Path(unfinished).replace(path)
+    except BaseException:
+        Path(unfinished).unlink()
+        raise

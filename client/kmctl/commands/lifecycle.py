@@ -1,0 +1,114 @@
+"""start, stop, restart."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from cco_knowledge_client import DeadlineExceeded
+from kmctl.options import Command, Invocation
+from kmctl.output import print_line, show
+from kmctl.process_end import watch
+from kmctl.reach import home_of, running_status, socket_path
+
+_START_LIMIT_S = 120.0
+_STOP_LIMIT_S = 60.0
+_model_option = click.option("--model", help="A known model's name, or the path of a GGUF file.")
+
+
+@click.command(cls=Command)
+@click.option("--detach", is_flag=True, help="Return when it is ready; log into the home.")
+@_model_option
+@click.pass_obj
+def start(invocation: Invocation, /, detach: bool, model: str | None) -> None:
+    """Start the daemon, in the foreground or detached.
+
+    A detached start that finds the daemon running says so and succeeds.
+    """
+    if not detach:
+        _become_daemon(invocation, model)
+    status = running_status(invocation)
+    pid = status["pid"] if status else _launch(invocation, model)
+    verb = "is running already" if status else "is ready"
+    show(
+        invocation,
+        {"pid": pid, "started": status is None},
+        lambda _: print_line(f"The daemon {verb} (pid {pid}) at {socket_path(invocation)}."),
+    )
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def stop(invocation: Invocation, /) -> None:
+    """Stop the daemon and wait until it is gone.
+
+    It answers first what it has accepted. Where no daemon answers, that is said, and the
+    command succeeds.
+    """
+    pid = _stop(invocation)
+    sentence = f"The daemon (pid {pid}) has stopped."
+    if pid is None:
+        sentence = f"No daemon is running: none answers at {socket_path(invocation)}."
+    show(invocation, {"stopped": pid is not None, "pid": pid}, lambda _: print_line(sentence))
+
+
+@click.command(cls=Command)
+@_model_option
+@click.pass_obj
+def restart(invocation: Invocation, /, model: str | None) -> None:
+    """Stop the daemon and start it detached.
+
+    It starts with the options given here, whatever it was started with before.
+    """
+    old_pid = _stop(invocation)
+    pid = _launch(invocation, model)
+    show(
+        invocation,
+        {"pid": pid, "started": True, "old_pid": old_pid},
+        lambda _: print_line(f"The daemon is ready (pid {pid}) at {socket_path(invocation)}."),
+    )
+
+
+def _stop(invocation: Invocation) -> int | None:
+    """The pid of the daemon that was stopped, or None where none answered."""
+    status = running_status(invocation)
+    if status is None:
+        return None
+    pid: int = status["pid"]
+    limit_s = invocation.timeout_s or _STOP_LIMIT_S
+    try:
+        with watch(pid) as ended_within:
+            os.kill(pid, signal.SIGTERM)
+            if ended_within(limit_s):
+                return pid
+    except ProcessLookupError:
+        return pid
+    raise DeadlineExceeded(f"The daemon (pid {pid}) is still stopping after {limit_s:g} s.")
+
+
+def _launch(invocation: Invocation, model: str | None) -> int:
+    from cco_knowledge.daemonize import launch_detached
+
+    limit_s = invocation.timeout_s or _START_LIMIT_S
+    return launch_detached(home_of(invocation), _daemon_flags(invocation, model), limit_s)
+
+
+def _become_daemon(invocation: Invocation, model: str | None) -> NoReturn:
+    # -P: a random.py in the current folder is not the standard library's.
+    command = [sys.executable, "-P", "-m", "cco_knowledge", *_daemon_flags(invocation, model)]
+    os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _daemon_flags(invocation: Invocation, model: str | None) -> list[str]:
+    """Absolute paths, because a detached daemon works in its home."""
+    flags = ["--home", str(home_of(invocation).path)]
+    if invocation.socket or os.environ.get("CCO_KNOWLEDGE_SOCKET"):
+        flags += ["--socket", str(socket_path(invocation))]
+    chosen = model or os.environ.get("CCO_KNOWLEDGE_MODEL")
+    if chosen:
+        is_path = os.sep in chosen or chosen.endswith(".gguf")
+        flags += ["--model", str(Path(chosen).expanduser().absolute()) if is_path else chosen]
+    return flags

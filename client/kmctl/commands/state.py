@@ -1,0 +1,45 @@
+"""status, health, version: how the daemon is."""
+
+from typing import Any
+
+import click
+
+from cco_knowledge import __version__
+from kmctl.options import Command, Invocation
+from kmctl.output import print_facts, print_line, show
+from kmctl.reach import ask, connect, running_status
+
+_TRY_AGAIN = 75
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def status(invocation: Invocation, /) -> None:
+    """Show the daemon's version, model, load and memory."""
+    show(invocation, ask(invocation, "system.status"), print_facts)
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def health(invocation: Invocation, /) -> int:
+    """Say whether the daemon is ready.
+
+    Exit 0 if so, 75 while it loads, 3 if none answers. With --json: the result of system.status.
+    """
+    with connect(invocation) as knowledge:
+        knowledge.ping()
+        facts: dict[str, Any] = knowledge.call("system.status")
+    show(invocation, facts, lambda _: print_line("ready" if facts["ready"] else "not ready"))
+    return 0 if facts["ready"] else _TRY_AGAIN
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def version(invocation: Invocation, /) -> None:
+    """Show this version and the daemon's.
+
+    A daemon that does not answer has none.
+    """
+    facts = running_status(invocation)
+    versions = {"client": __version__, "daemon": facts["version"] if facts else None}
+    show(invocation, versions, print_facts)

@@ -1,0 +1,18 @@
+"""Embedding models as files: which are known, how they get here, what a file says about itself."""
+
+from cco_knowledge.models.catalog import DEFAULT_MODEL, KNOWN_MODELS, KnownModel
+from cco_knowledge.models.gguf_file import GgufFacts, describe_gguf
+from cco_knowledge.models.pull import pull_model
+from cco_knowledge.models.resolve import ModelSpec, model_path, resolve_model
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "KNOWN_MODELS",
+    "GgufFacts",
+    "KnownModel",
+    "ModelSpec",
+    "describe_gguf",
+    "model_path",
+    "pull_model",
+    "resolve_model",
+]
