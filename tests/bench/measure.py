@@ -33,6 +33,7 @@ from cco_knowledge_client import KnowledgeClient
 
 _BATCH = 100
 _CLIENTS = 10
+_THREADS = min(os.cpu_count() or 1, 4)
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cco-knowledge/models"
 
 
@@ -233,7 +234,7 @@ def _starts(home: Path) -> dict[str, object]:
 
 def _engine(home: Path) -> Engine:
     spec = resolve_model(DEFAULT_MODEL, home / "models")
-    return load_engine(spec, threads=1, queue_size=64, cache_size=0)
+    return load_engine(spec, threads=_THREADS, queue_size=64, cache_size=0)
 
 
 def _resident_mb(knowledge: KnowledgeClient) -> float:

@@ -154,7 +154,7 @@ class Engine:
         """On an engine thread: the vector of a short text, the spans of a long one."""
         tokens = self._model.tokens(prefix + text)
         if len(tokens) <= self._spec.window_tokens:
-            return Passage(0, len(text), self._context().embed(tokens))
+            return Passage(0, len(text), self._vector(tokens))
         n_special = self._n_special_tokens
         return split(
             text,
@@ -167,7 +167,12 @@ class Engine:
         tokens = self._model.tokens(prefix + text[span.start : span.end])
         if len(tokens) > self._spec.window_tokens:
             raise EmbeddingFailed("A passage exceeds the model's window.")
-        return Passage(span.start, span.end, self._context().embed(tokens))
+        return Passage(span.start, span.end, self._vector(tokens))
+
+    def _vector(self, tokens: Sequence[int]) -> Vector:
+        """On an engine thread. A text that is alone gets all cores, one among many gets one."""
+        is_alone = self._running == 1 and not self._waiting
+        return self._context().embed(tokens, self._threads if is_alone else 1)
 
     def _context(self) -> Context:
         """This thread's own; a second core's costs memory only once it is needed."""
