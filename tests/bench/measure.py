@@ -22,8 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from texts import texts
-
+from bench.texts import texts
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import DEFAULT_MODEL, KNOWN_MODELS, pull_model, resolve_model
 from cco_knowledge.process_memory import tune_allocator
@@ -42,7 +41,7 @@ def main() -> None:
     tune_allocator()
     home = Path(tempfile.mkdtemp(prefix="km-"))
     try:
-        print(json.dumps(_measure(home, options), indent=2))
+        sys.stdout.write(json.dumps(_measure(home, options), indent=2) + "\n")
     finally:
         shutil.rmtree(home)
 
@@ -121,9 +120,9 @@ def _searches(
 
         served_ms, direct_ms = [], []
         for served, compared in zip(queries[::2], queries[1::2], strict=True):
-            served_ms.append(_ms(lambda: knowledge.search(served, limit=10)))
-            direct_ms.append(_ms(lambda: runner.run(direct(compared))))
-        repeated_ms = [_ms(lambda: knowledge.search(queries[0], limit=10)) for _ in range(100)]
+            served_ms.append(_ms(knowledge.search, served, limit=10))
+            direct_ms.append(_ms(lambda query: runner.run(direct(query)), compared))
+        repeated_ms = [_ms(knowledge.search, queries[0], limit=10) for _ in range(100)]
         runner.run(store.close())
     engine.close()
     return {
@@ -136,7 +135,7 @@ def _searches(
 
 def _stores(knowledge: KnowledgeClient, options: argparse.Namespace) -> dict[str, float]:
     fresh = texts(options.stores, words=(20, 60), seed=options.seed + 2)
-    return _spread([_ms(lambda: knowledge.store(text, project_id="one")) for text in fresh])
+    return _spread([_ms(knowledge.store, text, project_id="one") for text in fresh])
 
 
 def _batches(
@@ -147,7 +146,7 @@ def _batches(
     for round_number in range(5):
         batch = texts(100, words=(10, 20), seed=options.seed + 10 + round_number)
         items = [{"text": text, "project_id": "short"} for text in batch]
-        durations_ms.append(_ms(lambda: knowledge.call("knowledge.store_batch", {"items": items})))
+        durations_ms.append(_ms(knowledge.call, "knowledge.store_batch", {"items": items}))
         tokens.append(sum(len(engine._model.tokens(text)) for text in batch))
     engine.close()
     return {
@@ -173,7 +172,7 @@ def _mixed(socket: Path, options: argparse.Namespace) -> dict[str, object]:
                 text = texts(1, words=(20, 60), seed=source.getrandbits(32))[0]
                 try:
                     if source.random() < 0.7:
-                        latencies_ms.append(_ms(lambda: knowledge.search(text[:40])))
+                        latencies_ms.append(_ms(knowledge.search, text[:40]))
                     else:
                         begun = time.perf_counter()
                         stored = knowledge.store(f"{number}.{count} {text}", project_id="mixed")
@@ -226,8 +225,10 @@ def _starts(home: Path) -> dict[str, object]:
             resident.append(_resident_mb(knowledge))
         daemon.stop()
     return {
-        "first_search_answered_s": {"median": round(statistics.median(seconds), 2),
-                                    "max": round(max(seconds), 2)},
+        "first_search_answered_s": {
+            "median": round(statistics.median(seconds), 2),
+            "max": round(max(seconds), 2),
+        },
         "resident_mb": statistics.median(resident),
     }
 
@@ -241,9 +242,9 @@ def _resident_mb(knowledge: KnowledgeClient) -> float:
     return round(int(knowledge.call("system.status")["rss_bytes"]) / 1e6, 1)
 
 
-def _ms(work: Callable[[], object]) -> float:
+def _ms(work: Callable[..., object], *arguments: Any, **named: Any) -> float:
     begun = time.perf_counter()
-    work()
+    work(*arguments, **named)
     return (time.perf_counter() - begun) * 1000
 
 

@@ -70,7 +70,8 @@ def update(invocation: Invocation, /, id: str, text: str | None, **fields: Any) 
     if not changes:
         raise click.UsageError("Say what to change, for example --text or --type.")
     result = ask(invocation, "knowledge.update", {"id": id, **changes})
-    show(invocation, result, lambda _: print_line(f"{id} updated"))
+    verb = "updated" if result["updated"] else "is so already"
+    show(invocation, result, lambda _: print_line(f"{id} {verb}"))
 
 
 @click.command(cls=Command)

@@ -16,7 +16,11 @@ from kmctl.reach import ask
 @click.option("--all-projects", is_flag=True, help="Look into all, not only the current one.")
 @click.option("--limit", type=int, help="At most so many; default 10.")
 @click.option("--threshold", type=float, help="The least cosine similarity, 0 to 1.")
-@click.option("--mode", type=click.Choice(["hybrid", "vector", "text"]))
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "vector", "text"]),
+    help="How to look; the daemon has vector so far.",
+)
 @click.pass_obj
 def search(invocation: Invocation, /, all_projects: bool, **options: Any) -> None:
     """Find what answers QUERY, best first.

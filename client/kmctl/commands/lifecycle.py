@@ -12,7 +12,7 @@ from cco_knowledge_client import DeadlineExceeded
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, show
 from kmctl.process_end import watch
-from kmctl.reach import home_of, running_status, socket_path
+from kmctl.reach import home_of, load_settings, running_status, socket_path
 
 _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 60.0
@@ -61,8 +61,10 @@ def stop(invocation: Invocation, /) -> None:
 def restart(invocation: Invocation, /, model: str | None) -> None:
     """Stop the daemon and start it detached.
 
-    It starts with the options given here, whatever it was started with before.
+    It starts with the options given here, whatever it was started with before. Settings that
+    the daemon would refuse leave it running.
     """
+    load_settings(invocation)
     old_pid = _stop(invocation)
     pid = _launch(invocation, model)
     show(

@@ -1,6 +1,12 @@
 """Embedding models as files: which are known, how they get here, what a file says about itself."""
 
-from cco_knowledge.models.catalog import DEFAULT_MODEL, KNOWN_MODELS, KnownModel
+from cco_knowledge.models.catalog import (
+    DEFAULT_MODEL,
+    KNOWN_MODELS,
+    KnownModel,
+    PackageSource,
+    UrlSource,
+)
 from cco_knowledge.models.gguf_file import GgufFacts, describe_gguf
 from cco_knowledge.models.pull import pull_model
 from cco_knowledge.models.resolve import ModelSpec, model_path, resolve_model
@@ -11,6 +17,8 @@ __all__ = [
     "GgufFacts",
     "KnownModel",
     "ModelSpec",
+    "PackageSource",
+    "UrlSource",
     "describe_gguf",
     "model_path",
     "pull_model",

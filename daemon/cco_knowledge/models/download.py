@@ -1,4 +1,4 @@
-"""The bytes at an https address. Nothing else in this package opens a connection.
+"""The bytes at an https address. Nothing else in this process opens a connection.
 
 Proxies (`HTTPS_PROXY`, `NO_PROXY`) and certificates (`SSL_CERT_FILE`, `SSL_CERT_DIR`) come from
 the environment, as urllib and OpenSSL read them.

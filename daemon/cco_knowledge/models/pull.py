@@ -8,7 +8,6 @@ the next pull sweeps it away: nobody holds its lock any more.
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ from cco_knowledge.errors import (
     StorageFull,
     Unavailable,
 )
-from cco_knowledge.models.catalog import Checkpoint, KnownModel
+from cco_knowledge.models.catalog import Checkpoint, KnownModel, PackageSource
 from cco_knowledge.models.resolve import file_sha256, model_path
 
 _WORK_FOLDER_PREFIX = ".pull-"
@@ -36,7 +35,7 @@ def pull_model(
     on_progress: Callable[[int, int], None],
     source_file: Path | None = None,
 ) -> Path:
-    """The model's file in `models_dir`, fetched from its address or from `source_file`.
+    """The model's file in `models_dir`, made from its source or from `source_file`.
 
     `on_progress` gets the bytes fetched so far and their total. A file that is there already
     and right is left alone. Safe to run several times at once.
@@ -52,9 +51,8 @@ def pull_model(
         if target.is_file() and file_sha256(target) == model.sha256:
             return target
         with _work_folder(models_dir) as folder:
-            source = folder / "source"
-            _save_source(model, source, source_file, on_progress)
-            finished = _convert(model, model.checkpoint, folder) if model.checkpoint else source
+            source = _save_source(model, folder, source_file, on_progress)
+            finished = _convert(model, model.checkpoint, source) if model.checkpoint else source
             _publish(finished, target)
     except OSError as error:
         raise _disk_error(error, models_dir) from error
@@ -63,36 +61,51 @@ def pull_model(
 
 def _save_source(
     model: KnownModel,
-    target: Path,
+    folder: Path,
     source_file: Path | None,
     on_progress: Callable[[int, int], None],
-) -> None:
-    chunks = _file_chunks(source_file) if source_file else _download_chunks(model)
-    digest = hashlib.sha256()
-    done_bytes = 0
-    with target.open("xb") as file:
-        for chunk in chunks:
-            done_bytes += len(chunk)
-            if done_bytes > model.source_bytes:
-                break
-            file.write(chunk)
-            digest.update(chunk)
-            on_progress(done_bytes, model.source_bytes)
-    if done_bytes != model.source_bytes or digest.hexdigest() != model.source_sha256:
+) -> Path:
+    def on_bytes(done_bytes: int) -> None:
+        on_progress(min(done_bytes, model.source_bytes), model.source_bytes)
+
+    if source_file is not None:
+        source = _save(_file_chunks(source_file), model, folder, on_bytes)
+    else:
+        source = _download(model, folder, on_bytes)
+    done_bytes = source.stat().st_size
+    if done_bytes != model.source_bytes or file_sha256(source) != model.source_sha256:
         raise _wrong_source(model, source_file, done_bytes)
+    return source
 
 
-def _download_chunks(model: KnownModel) -> Iterator[bytes]:
-    # Imported late: it takes as long as all the other imports of a starting daemon's own code.
+def _download(model: KnownModel, folder: Path, on_bytes: Callable[[int], None]) -> Path:
+    # Imported late: they take as long as all the other imports of a starting daemon's own code.
     from cco_knowledge.models.download import DownloadFailed, download_chunks
+    from cco_knowledge.models.package import fetch_package
 
     try:
-        yield from download_chunks(model.url)
+        if isinstance(model.source, PackageSource):
+            return fetch_package(model.source, model.source_sha256, folder, on_bytes)
+        return _save(download_chunks(model.source.url), model, folder, on_bytes)
     except DownloadFailed as error:
         raise Unavailable(
-            f"The model {model.name} could not be downloaded: {error}. Nothing was kept. "
+            f"The model {model.name} could not be downloaded: {error}.\nNothing was kept. "
             f"{_other_ways(model)}"
         ) from error
+
+
+def _save(
+    chunks: Iterator[bytes], model: KnownModel, folder: Path, on_bytes: Callable[[int], None]
+) -> Path:
+    """Ends at the first chunk that makes the file longer than it should be."""
+    source, done_bytes = folder / "source", 0
+    with source.open("xb") as file:
+        for chunk in chunks:
+            done_bytes += file.write(chunk)
+            on_bytes(done_bytes)
+            if done_bytes > model.source_bytes:
+                break
+    return source
 
 
 def _file_chunks(path: Path) -> Iterator[bytes]:
@@ -108,8 +121,8 @@ def _wrong_source(model: KnownModel, source_file: Path | None, done_bytes: int) 
     if source_file is not None:
         return InvalidInput(
             f"{source_file} is not the file that {model.name} is made from. That one has "
-            f"{model.source_bytes} bytes and sha256 {model.source_sha256}, and comes from "
-            f"{model.url}",
+            f"{model.source_bytes} bytes and sha256 {model.source_sha256}. To get it, "
+            f"{model.source.by_hand}",
             field="from",
         )
     if done_bytes < model.source_bytes:
@@ -123,23 +136,23 @@ def _wrong_source(model: KnownModel, source_file: Path | None, done_bytes: int) 
 
 def _other_ways(model: KnownModel) -> str:
     return (
-        f"Run kmctl model pull {model.name} again, or download {model.url} on a connected machine, "
-        f"then: kmctl model pull {model.name} --from FILE"
+        f"Run kmctl model pull {model.name} again, or {model.source.by_hand} on a connected "
+        f"machine, then: kmctl model pull {model.name} --from FILE"
     )
 
 
-def _convert(model: KnownModel, checkpoint: Checkpoint, folder: Path) -> Path:
+def _convert(model: KnownModel, checkpoint: Checkpoint, source: Path) -> Path:
     # Imported late: only pulling needs numpy and gguf.
     from cco_knowledge.models.convert import convert_bert
 
-    unpacked = folder / "checkpoint"
-    _unpack(folder / "source", checkpoint, unpacked)
-    finished = folder / "model.gguf"
+    unpacked = source.with_name("checkpoint")
+    _unpack(source, checkpoint, unpacked)
+    finished = source.with_name("model.gguf")
     convert_bert(unpacked, finished, name=model.name)
     if file_sha256(finished) != model.sha256:
         raise StartRefused(
             f"Converting {model.name} gave another file than expected. The installed gguf, numpy "
-            "or safetensors is not the locked one; install the versions of uv.lock."
+            "or safetensors is not the locked one; install the versions of requirements/run.txt."
         )
     return finished
 
