@@ -48,7 +48,7 @@ def new_home(model_file: Path) -> Iterator[MakeHome]:
     homes: list[Path] = []
 
     def make() -> Path:
-        home = Path(tempfile.mkdtemp(prefix="kd-", dir="/tmp"))  # noqa: S108  # short on purpose
+        home = Path(tempfile.mkdtemp(prefix="kd-", dir="/tmp"))  # short on purpose
         homes.append(home)
         (home / "models").mkdir(mode=0o700)
         place_model(model_file, home)
@@ -141,5 +141,3 @@ def pytest_runtest_makereport(
                 tail = daemon.stderr.splitlines()[-_TAIL_LINES:]
                 report.sections.append(("daemon stderr", "\n".join(tail)))
     return report
-
-

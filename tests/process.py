@@ -37,9 +37,7 @@ def command(home: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "cco_knowledge", "--home", str(home), *arguments]
 
 
-def refused_start(
-    home: Path, *arguments: str, environment: Mapping[str, str] | None = None
-) -> str:
+def refused_start(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """What the daemon says on stderr when it does not start. Fails where it does start."""
     ended = subprocess.run(
         command(home, *arguments),

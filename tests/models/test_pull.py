@@ -60,6 +60,12 @@ def test_the_conversion_gives_the_pinned_file(models_dir: Path, model_archive: P
     assert files_in(models_dir) == ["all-MiniLM-L6-v2.gguf"]
 
 
+def test_a_finished_file_from_another_machine(models_dir: Path, model_file: Path) -> None:
+    path = pull_model(MINILM, models_dir, ignore_progress, model_file)
+
+    assert path.read_bytes() == model_file.read_bytes()
+
+
 def test_a_file_from_elsewhere(models_dir: Path, source_file: Path) -> None:
     progress: list[tuple[int, int]] = []
     path = pull_model(

@@ -52,8 +52,7 @@ def pull_model(
             return target
         with _work_folder(models_dir) as folder:
             source = _save_source(model, folder, source_file, on_progress)
-            finished = _convert(model, model.checkpoint, source) if model.checkpoint else source
-            _publish(finished, target)
+            _publish(_finished(model, source), target)
     except OSError as error:
         raise _disk_error(error, models_dir) from error
     return target
@@ -72,9 +71,8 @@ def _save_source(
         source = _save(_file_chunks(source_file), model, folder, on_bytes)
     else:
         source = _download(model, folder, on_bytes)
-    done_bytes = source.stat().st_size
-    if done_bytes != model.source_bytes or file_sha256(source) != model.source_sha256:
-        raise _wrong_source(model, source_file, done_bytes)
+    if file_sha256(source) not in (model.source_sha256, model.sha256):
+        raise _wrong_source(model, source_file, source.stat().st_size)
     return source
 
 
@@ -139,6 +137,13 @@ def _other_ways(model: KnownModel) -> str:
         f"Run kmctl model pull {model.name} again, or {model.source.by_hand} on a connected "
         f"machine, then: kmctl model pull {model.name} --from FILE"
     )
+
+
+def _finished(model: KnownModel, source: Path) -> Path:
+    """What was given may be the model's own file already, copied from another machine."""
+    if model.checkpoint is None or file_sha256(source) == model.sha256:
+        return source
+    return _convert(model, model.checkpoint, source)
 
 
 def _convert(model: KnownModel, checkpoint: Checkpoint, source: Path) -> Path:

@@ -5,7 +5,7 @@ The order of a struct's fields is the order of positional params.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,6 +20,8 @@ from cco_knowledge.types import Filters
 
 TEXT_MAX_BYTES = 256 * 1024
 METADATA_MAX_BYTES = 64 * 1024
+METADATA_MAX_DEPTH = 200
+"""What orjson and msgspec write on any stack; they stop at 255."""
 _FIELD_MAX_CHARACTERS = 256
 
 Field = Annotated[str, msgspec.Meta(max_length=_FIELD_MAX_CHARACTERS)]
@@ -49,6 +51,7 @@ class FilterParams(Params, frozen=True, kw_only=True):
     """Nothing is superseded yet, so both values mean the same."""
 
     def filters(self) -> Filters:
+        _check_depth(self.metadata)
         return Filters(
             project_ids=_several(self.project_id),
             types=_several(self.type),
@@ -192,6 +195,7 @@ def checked_field(value: str, field: str) -> str:
 
 
 def encoded_metadata(metadata: dict[str, Any]) -> bytes:
+    _check_depth(metadata)
     try:
         encoded = orjson.dumps(metadata)
     except orjson.JSONEncodeError:  # an integer over 64 bits
@@ -203,6 +207,23 @@ def encoded_metadata(metadata: dict[str, Any]) -> bytes:
             field="metadata",
         )
     return encoded
+
+
+def _check_depth(metadata: dict[str, Any]) -> None:
+    level: list[Any] = [metadata]
+    for _ in range(METADATA_MAX_DEPTH):
+        level = [part for value in level for part in _parts(value)]
+        if not level:
+            return
+    raise InvalidInput(
+        f"`metadata` is nested deeper than {METADATA_MAX_DEPTH} levels.", field="metadata"
+    )
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _by_position(kind: type[Params], params: Sequence[Any]) -> dict[str, Any]:

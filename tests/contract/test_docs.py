@@ -1,0 +1,279 @@
+"""The pages say what the code does: tables, links, examples."""
+
+import os
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import cco_knowledge_client
+from cco_knowledge import config
+from cco_knowledge import errors as daemon_errors
+from cco_knowledge.models import DEFAULT_MODEL, KNOWN_MODELS
+from cco_knowledge.paths import Home
+from cco_knowledge.rpc import params
+from cco_knowledge.rpc.errors import CODES
+from cco_knowledge.rpc.methods import METHODS
+from cco_knowledge_client.errors import CODES as CODES_OF_THE_CLIENT
+from cco_knowledge_client.errors import error_from
+from kmctl.boundary import _EXIT_OF_REASON, _FAILED
+from outcome import Kmctl
+from process import Daemon, clean_environment
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+NO_PARAMS = ("system.ping", "system.status")
+CLIENT_ROOT = Path(cco_knowledge_client.__file__).parents[1]
+
+each_page = pytest.mark.parametrize(
+    "page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES]
+)
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def table(page: str, *titles: str) -> list[list[str]]:
+    """The rows of the one table whose header begins with these titles."""
+    head = "| " + " | ".join(titles) + " |"
+    (start,) = [match.start() for match in re.finditer(f"^{re.escape(head)}", page, re.MULTILINE)]
+    lines = page[start:].partition("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def unquoted(cell: str) -> str:
+    assert cell.startswith("`"), cell
+    return cell.strip("`")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+# docs/kmctl.md
+
+
+def test_the_page_of_kmctl_is_what_its_script_writes() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "docs"))
+    assert read("docs/kmctl.md") == script["page"](), "run scripts/docs"
+
+
+# docs/settings.md
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = table(read("docs/settings.md"), "key", "default", "meaning")
+    loaded = config.load_config({"home": "<home>"}, {})
+    defaults = {setting.key: in_words(setting.value) for setting in loaded.settings}
+    defaults["socket.path"] = str(Home(Path("<home>")).socket)
+    assert {unquoted(key): unquoted(default) for key, default, _ in rows} == defaults
+    assert [unquoted(key) for key, _, _ in rows] == list(config.setting_keys())
+
+
+def in_words(value: object) -> str:
+    return "[]" if value == () else str(value)
+
+
+def test_every_short_variable_is_documented() -> None:
+    rows = table(read("docs/settings.md"), "variable", "meaning")
+    variables = {*config._SHORT_ENVIRONMENT, "CCO_HOME", "CCO_PROJECT"}
+    assert {unquoted(name) for name, _ in rows} == variables
+
+
+def test_the_example_of_a_configuration_is_one(tmp_path: Path) -> None:
+    (example,) = blocks(read("docs/settings.md"), "toml")
+    Home(tmp_path).config.write_text(example)
+    loaded = config.load_config({"home": str(tmp_path)}, {})
+    assert loaded.config.knowledge.extra_types
+
+
+# docs/models.md
+
+
+def test_every_known_model_is_documented() -> None:
+    rows = table(read("docs/models.md"), "name", "dimensions", "passage, tokens", "pooling")
+    assert {
+        (unquoted(name.removesuffix(" (default)")), int(dim), int(window), pooling)
+        for name, dim, window, pooling, *_ in rows
+    } == {
+        (model.name, model.dim, model.window_tokens, model.pooling)
+        for model in KNOWN_MODELS.values()
+    }
+    assert [name for name, *_ in rows if "(default)" in name] == [f"`{DEFAULT_MODEL}` (default)"]
+
+
+# docs/api.md
+
+
+def test_every_method_is_documented() -> None:
+    rows = table(read("docs/api.md"), "method", "params", "result")
+    assert [unquoted(method) for method, *_ in rows] == [*METHODS, *NO_PARAMS]
+
+
+def documented_params(cell: str) -> Iterator[tuple[str, str]]:
+    """Each name with what follows it: `*`, a default, or nothing."""
+    for token in re.findall(r"`([^`]+)`|\b(filters)\b", cell):
+        match = re.fullmatch(r"(\w+)(\*|=.*)?", token[0] or token[1])
+        if match:
+            yield match[1], match[2] or ""
+
+
+def actual_params(kind: type[params.Params]) -> dict[str, str]:
+    return {field.name: _mark(field) for field in msgspec.structs.fields(kind)}
+
+
+def _mark(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "*"
+    if field.default in (None, ""):
+        return ""
+    default = field.default if field.default_factory is msgspec.NODEFAULT else {}
+    return f"={msgspec.json.encode(default).decode()}"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_params_are_documented_with_their_defaults(method: str) -> None:
+    rows = table(read("docs/api.md"), "method", "params", "result")
+    (cell,) = [cell for name, cell, *_ in rows if unquoted(name) == method]
+    actual = actual_params(METHODS[method].params)
+    documented: dict[str, str] = {}
+    for name, mark in documented_params(cell):
+        if name == "filters":
+            documented |= actual_params(params.FilterParams)
+        else:
+            documented[name] = mark
+    if "any other field of an entry" in cell:
+        documented |= {name: mark for name, mark in actual.items() if name != "id"}
+    assert documented == actual
+    assert list(documented) == list(actual), "positional params go in this order"
+
+
+def test_every_error_is_documented_with_what_programs_get() -> None:
+    rows = table(read("docs/api.md"), "code", "reason", "retry", "exit")
+    documented = {
+        unquoted(reason): (int(code), retry, ends_with)
+        for code, reason, retry, ends_with, _ in rows
+    }
+    assert documented == {
+        reason: (code, "yes" if retryable(reason) else "no", exit_code(reason))
+        for reason, code in CODES.items()
+    }
+
+
+def retryable(reason: str) -> bool:
+    return error_from({"code": CODES[reason], "data": {"reason": reason}}).retryable
+
+
+def exit_code(reason: str) -> str:
+    return str(_EXIT_OF_REASON.get(reason, _FAILED))
+
+
+def test_the_client_knows_every_error_of_the_daemon() -> None:
+    assert CODES.items() <= CODES_OF_THE_CLIENT.items()
+
+
+def test_client_and_daemon_agree_on_what_may_be_tried_again() -> None:
+    kinds = daemon_errors.KnowledgeError.__subclasses__()
+    sent = {kind.reason: kind.retryable for kind in kinds if kind.reason in CODES}
+    assert sent == {reason: retryable(reason) for reason in sent}
+    assert len(sent) > 5
+
+
+# Links and names
+
+
+@each_page
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked.read_text("utf-8")), target
+
+
+def anchors(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_every_script_that_is_named_exists(page: Path) -> None:
+    for name in re.findall(r"\bscripts/[\w.]+", page.read_text("utf-8")):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_tree_of_the_architecture_names_what_exists() -> None:
+    tree = blocks(read("ARCHITECTURE.md"), "")[0]
+    named = list(paths_in(tree))
+    assert len(named) > 30
+    assert [str(path) for path in named if not (ROOT / path).exists()] == []
+
+
+def paths_in(tree: str) -> Iterator[Path]:
+    """Two spaces a level; a line names a folder, or files, and then says what they are for."""
+    folders: list[Path] = []
+    for line in tree.splitlines():
+        names = re.match(r"( *)((?:[\w/]+(?:\.py|/) *)+)", line)
+        assert names, line
+        depth = len(names[1]) // 2
+        del folders[depth:]
+        parent = folders[-1] if folders else Path()
+        for name in names[2].split():
+            yield parent / name
+            if name.endswith("/"):
+                folders.append(parent / name)
+
+
+# The examples of the README, with the home in its usual place
+
+
+@pytest.fixture
+def usual_home(daemon: Daemon) -> Path:
+    """`~/.cco` is the home of a daemon that runs, when HOME is this."""
+    (daemon.home / ".cco").symlink_to(daemon.home)
+    return daemon.home
+
+
+def run_example(command: list[str], home: Path, more: Mapping[str, str]) -> str:
+    ended = subprocess.run(
+        command, env=clean_environment(home) | dict(more), capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, b""), ended
+    return ended.stdout.decode()
+
+
+def test_the_python_of_the_readme_runs_on_the_standard_library_alone(usual_home: Path) -> None:
+    (example,) = blocks(read("README.md"), "python")
+    only_client = {"PYTHONPATH": str(CLIENT_ROOT)}
+    printed = run_example([sys.executable, "-S", "-c", example], usual_home, only_client)
+    assert re.fullmatch(r"0\.\d+ We use LanceDB for vectors\n", printed)
+
+
+def test_the_curl_of_the_readme_gets_a_result(usual_home: Path) -> None:
+    if shutil.which("curl", path=os.defpath) is None:
+        pytest.skip("curl is not installed")
+    (example,) = [block for block in blocks(read("README.md"), "sh") if "curl" in block]
+    quiet = example.replace("curl ", "curl --silent --show-error ", 1)
+    printed = run_example(["/bin/sh", "-c", quiet], usual_home, {})
+    assert msgspec.json.decode(printed)["result"]["results"] == []
+
+
+def test_the_commands_of_the_readme_run(daemon: Daemon) -> None:
+    (example,) = blocks(read("README.md"), "console")
+    kmctl = Kmctl(daemon.home)
+    words = [shlex.split(line.removeprefix("$"), comments=True) for line in example.splitlines()]
+    assert [command[0] for command in words] == [".venv/bin/kmctl"] * len(words)
+    outputs = [kmctl(*command[1:]) for command in words]
+    assert [outcome.code for outcome in outputs] == [0] * len(words), outputs
+    assert any("We use LanceDB for vectors" in outcome.out for outcome in outputs)
+    assert daemon.wait() == 0
