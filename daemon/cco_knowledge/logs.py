@@ -10,13 +10,14 @@ _OWN = frozenset({"method", "outcome", "ms", "bytes"})
 
 
 def configure(level: str) -> None:
-    """Send the package's log to stderr, where systemd, launchd or the log file take it."""
+    """Send the log to stderr without tracebacks, where systemd, launchd or the log file take it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_TerminalFormatter() if sys.stderr.isatty() else _JsonFormatter())
-    package = logging.getLogger("cco_knowledge")
-    package.addHandler(handler)
-    package.setLevel(level.upper())
-    package.propagate = False
+    for name in ("cco_knowledge", "aiohttp", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(level.upper() if name == "cco_knowledge" else logging.WARNING)
+        logger.propagate = False
 
 
 class _JsonFormatter(logging.Formatter):

@@ -23,12 +23,13 @@ from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
 from cco_knowledge.rpc.methods import Deadline
+from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.store.lance import LanceStore
 
 _MAX_DEFAULT_THREADS = 4
 _UPKEEP_S = 5.0
-_LAST_ANSWERS_S = 2.0
+_LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
 
 _log = logging.getLogger(__name__)
@@ -78,7 +79,12 @@ class _Daemon:
             },
             service=ready,
         )
-        http = HttpServer(self._dispatcher, lambda: self._parts is not None, self._on_progress)
+        http = HttpServer(
+            self._dispatcher,
+            is_alive=lambda: self._parts is None or self._parts.store.is_alive,
+            is_ready=lambda: self._parts is not None,
+            on_progress=self._on_progress,
+        )
         self._peers = Peers(self._dispatcher, http, self._config.socket.max_connections)
         listening = listen.bind(self._socket_path)
         own_inode = listen.inode(self._socket_path)
@@ -93,8 +99,9 @@ class _Daemon:
             if listen.inode(self._socket_path) == own_inode:
                 self._socket_path.unlink(missing_ok=True)
             await self._drain()
+            http.pre_shutdown()
             await http.shutdown(timeout=_LAST_ANSWERS_S)
-            self._peers.close_all()
+            await self._peers.close(_LAST_ANSWERS_S)
             await self._close()
 
     async def _serve(
@@ -130,7 +137,6 @@ class _Daemon:
                 cache_size=config.embedding.cache_size,
             ),
         )
-        self._home.data.mkdir(mode=0o700, exist_ok=True)
         store = await LanceStore.open(self._home.data, engine.identity, config.store.cache_bytes)
         service = KnowledgeService(store, engine, config.knowledge.extra_types)
         return _Parts(engine, store, service)
@@ -154,7 +160,7 @@ class _Daemon:
     async def _close(self) -> None:
         if self._parts is not None:
             await self._parts.store.close()
-            await asyncio.get_running_loop().run_in_executor(None, self._parts.engine.close)
+            await self._parts.engine.close()
         _log.info("stopped")
 
     def _upkeep(self, own_inode: int | None) -> None:
@@ -170,10 +176,10 @@ class _Daemon:
             self._hurry.set()
         self._stop.set()
 
-    def _on_progress(self, transport: asyncio.BaseTransport | None, is_in_call: bool) -> None:
+    def _on_progress(self, transport: asyncio.BaseTransport | None, progress: Progress) -> None:
         connection = self._peers.connections.get(transport) if transport else None
         if connection is not None:
-            connection.progress(is_half=False, is_in_call=is_in_call)
+            connection.http_progress(progress)
 
     async def _ping(self) -> object:
         return "pong"

@@ -124,7 +124,7 @@ def _searches(
             direct_ms.append(_ms(lambda query: runner.run(direct(query)), compared))
         repeated_ms = [_ms(knowledge.search, queries[0], limit=10) for _ in range(100)]
         runner.run(store.close())
-    engine.close()
+        runner.run(engine.close())
     return {
         "over_the_socket_ms": _spread(served_ms),
         "in_one_process_ms": _spread(direct_ms),
@@ -148,7 +148,7 @@ def _batches(
         items = [{"text": text, "project_id": "short"} for text in batch]
         durations_ms.append(_ms(knowledge.call, "knowledge.store_batch", {"items": items}))
         tokens.append(sum(len(engine._model.tokens(text)) for text in batch))
-    engine.close()
+    asyncio.run(engine.close())
     return {
         "ms": _spread(durations_ms),
         "tokens": round(statistics.mean(tokens)),

@@ -4,6 +4,7 @@ scripts/make_original_vectors computed the vectors from the publisher's own file
 """
 
 import array
+import asyncio
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ def engine(model_file: Path) -> Iterator[Engine]:
     spec = resolve_model(DEFAULT_MODEL, model_file.parent)
     loaded = load_engine(spec, threads=1, queue_size=len(ORIGINAL), cache_size=0)
     yield loaded
-    loaded.close()
+    asyncio.run(loaded.close())
 
 
 @pytest.mark.parametrize("item", ORIGINAL, ids=lambda item: item["text"][:30])

@@ -63,6 +63,7 @@ class Engine:
         self._contexts: list[Context] = []
         self._waiting: list[_Job] = []
         self._running = 0
+        self._is_closed = False
         self._numbers = itertools.count()
         self._queue_size = queue_size
         self._cache = _Cache(cache_size)
@@ -85,13 +86,14 @@ class Engine:
             cache_misses=self._cache.misses,
         )
 
-    def close(self) -> None:
-        """Returns when the last running text is done; those that wait are refused."""
+    async def close(self) -> None:
+        """Refuse what waits; return when the running texts are done: they cannot be stopped."""
+        self._is_closed = True
         for job in self._waiting:
             if not job.done.done():
-                job.done.set_exception(Unavailable("The daemon is stopping."))
+                job.done.set_exception(_stopping())
         self._waiting.clear()
-        self._executor.shutdown(wait=True)
+        await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
         for context in self._contexts:
             context.close()
         self._model.close()
@@ -114,22 +116,36 @@ class Engine:
     ) -> list[Passage]:
         """A few at a time, so that one long text neither fills the queue nor idles a core."""
         passages: list[Passage] = []
-        for first in range(0, len(spans), _SPANS_AT_ONCE):
-            some = spans[first : first + _SPANS_AT_ONCE]
+        at_once = min(_SPANS_AT_ONCE, self._queue_size)
+        for first in range(0, len(spans), at_once):
+            some = spans[first : first + at_once]
             jobs = [partial(self._passage, text, span, prefix) for span in some]
             passages += await asyncio.gather(*(self._run(job, priority) for job in jobs))
         return passages
 
     async def _run(self, work: Callable[[], _T], priority: Priority) -> _T:
+        if self._is_closed:
+            raise _stopping()
         if len(self._waiting) >= self._queue_size:
             raise Overloaded(
                 "Too many texts wait for the model.",
                 retry_after_ms=len(self._waiting) * _MS_PER_PASSAGE // self._threads,
             )
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, _Job(priority, next(self._numbers), work, done))
+        job = _Job(priority, next(self._numbers), work, done)
+        heapq.heappush(self._waiting, job)
         self._start_jobs()
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self._withdraw(job)
+            raise
+
+    def _withdraw(self, job: _Job) -> None:
+        """Make its place in the queue free; one that runs is not in the queue any more."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+            heapq.heapify(self._waiting)
 
     def _start_jobs(self) -> None:
         while self._waiting and self._running < self._threads:
@@ -212,6 +228,10 @@ class _Cache:
         self._passages[key] = passages
         while len(self._passages) > self._capacity:
             self._passages.popitem(last=False)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The daemon is stopping. Try again in a moment.")
 
 
 def mean(passages: Sequence[Passage]) -> Vector:

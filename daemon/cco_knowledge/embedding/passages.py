@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-_UNIT = re.compile(r"\s*\S{1,48}\s*")
-"""A word with the white space around it; a longer run without white space counts as several."""
+_UNIT = re.compile(r"\S{1,48}\s*|\s+")
+"""A word with the white space behind it; a longer run without white space counts as several."""
 _OVERLAP = 1 / 8
 """Of the window: a sentence on a border is whole in one of two passages."""
 

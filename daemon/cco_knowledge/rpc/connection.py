@@ -1,6 +1,7 @@
 """One accepted connection: whose it is, which framing it speaks, whether it stalls."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -13,9 +14,8 @@ from cco_knowledge.rpc import envelope, http
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.rpc.ndjson import NdjsonConnection
+from cco_knowledge.rpc.stall import Progress, Stall
 
-HALF_REQUEST_S = 10.0
-"""From a request's first byte to its last."""
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
 _DARWIN_LOCAL_PEERCRED = 1
 
@@ -36,14 +36,24 @@ class Peers:
     http: "http.HttpServer"
     max_connections: int
     connections: "dict[asyncio.BaseTransport, Connection]" = field(default_factory=dict)
+    _are_gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def connection(self) -> "Connection":
         return Connection(self)
 
-    def close_all(self) -> None:
-        """What has been written still goes out."""
+    async def close(self, timeout_s: float) -> None:
+        """End all connections; peers have `timeout_s` to read what has been written."""
+        self._are_gone.clear()
         for transport in list(self.connections):
             transport.close()
+        if self.connections:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._are_gone.wait(), timeout_s)
+
+    def lost(self, transport: asyncio.BaseTransport) -> None:
+        self.connections.pop(transport, None)
+        if not self.connections:
+            self._are_gone.set()
 
 
 class Connection(asyncio.Protocol):
@@ -53,37 +63,38 @@ class Connection(asyncio.Protocol):
         self._peers = peers
         self._framing: _Framing | None = None
         self._is_own_user = False
-        self._stall: asyncio.TimerHandle | None = None
-        self._is_in_call = False
-        self.transport: asyncio.Transport | None = None
+        self._stall: Stall | None = None
+        self._http_progress = Progress.IDLE
+        self._has_begun_next = False
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # a stream socket's is
-        self.transport = transport
+        self._transport = transport
         if len(self._peers.connections) >= self._peers.max_connections:
             transport.abort()
             return
+        self._stall = Stall(transport.abort)
         self._peers.connections[transport] = self
         self._is_own_user = peer_uid(transport.get_extra_info("socket")) == os.geteuid()
 
     def data_received(self, data: bytes) -> None:
-        assert self.transport is not None  # noqa: S101  # asyncio's order of calls
         if self._framing is None:
-            self._framing = self._choose(data, self.transport)
+            self._framing = self._choose(data)
         if self._framing is None:
             return
-        if self._stall is None and not self._is_in_call:
-            loop = asyncio.get_running_loop()
-            self._stall = loop.call_later(HALF_REQUEST_S, self.transport.abort)
+        if not isinstance(self._framing, NdjsonConnection):
+            self._hear_http()
         self._framing.data_received(data)
 
     def eof_received(self) -> bool | None:
         return self._framing.eof_received() if self._framing else None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.transport is not None:
-            self._peers.connections.pop(self.transport, None)
-        self._calm()
+        if self._stall is not None:
+            self._stall.stop()
+        if self._transport is not None:
+            self._peers.lost(self._transport)
         if self._framing is not None:
             self._framing.connection_lost(exc)
 
@@ -95,34 +106,39 @@ class Connection(asyncio.Protocol):
         if self._framing is not None:
             self._framing.resume_writing()
 
-    def progress(self, *, is_half: bool, is_in_call: bool) -> None:
-        """A framing tells whether it waits for the rest of a request."""
-        self._is_in_call = is_in_call
-        if not is_half:
-            self._calm()
+    def http_progress(self, progress: Progress) -> None:
+        """HTTP tells where it stands. What came during a call begins the next request."""
+        assert self._stall is not None  # noqa: S101  # made with the connection
+        self._http_progress = progress
+        if progress is Progress.CALLING:
+            self._has_begun_next = False
+        if progress is Progress.READING or (progress is Progress.IDLE and self._has_begun_next):
+            self._stall.start()
+        else:
+            self._stall.stop()
 
-    def _choose(self, data: bytes, transport: asyncio.Transport) -> _Framing | None:
+    def _hear_http(self) -> None:
+        assert self._stall is not None  # noqa: S101  # made with the connection
+        if self._http_progress is Progress.CALLING:
+            self._has_begun_next = True
+        else:
+            self._stall.start()
+
+    def _choose(self, data: bytes) -> _Framing | None:
+        assert self._transport is not None  # noqa: S101  # asyncio's order of calls
+        assert self._stall is not None  # noqa: S101
         speaks_ndjson = data[0] in _NDJSON_BEGINNINGS
         if not self._is_own_user:
             error = to_wire(Unauthorized("Only the user that runs the daemon may call it."))
             line = envelope.failure(None, error) + b"\n"
-            transport.write(line if speaks_ndjson else http.refusal(error))
-            transport.close()
+            self._transport.write(line if speaks_ndjson else http.refusal(error))
+            self._transport.close()
             return None
         if speaks_ndjson:
-            return NdjsonConnection(
-                transport,
-                self._peers.dispatcher,
-                lambda is_half: self.progress(is_half=is_half, is_in_call=False),
-            )
+            return NdjsonConnection(self._transport, self._peers.dispatcher, self._stall)
         framing = self._peers.http.protocol()
-        framing.connection_made(transport)
+        framing.connection_made(self._transport)
         return framing
-
-    def _calm(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
 
 
 def peer_uid(connected: socket.socket) -> int | None:

@@ -15,19 +15,25 @@ from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.ndjson import too_large
+from cco_knowledge.rpc.stall import Progress
 
-OnProgress = Callable[[asyncio.BaseTransport | None, bool], None]
-"""(transport, is_in_call): a request is whole, or its answer is ready."""
+OnProgress = Callable[[asyncio.BaseTransport | None, Progress], None]
 
 
 class HttpServer(web.Server):
     """Makes the protocol of each HTTP connection."""
 
     def __init__(
-        self, dispatcher: Dispatcher, is_ready: Callable[[], bool], on_progress: OnProgress
+        self,
+        dispatcher: Dispatcher,
+        *,
+        is_alive: Callable[[], bool],
+        is_ready: Callable[[], bool],
+        on_progress: OnProgress,
     ) -> None:
         super().__init__(self._handle, request_factory=_request, access_log=None)
         self._dispatcher = dispatcher
+        self._is_alive = is_alive
         self._is_ready = is_ready
         self._on_progress = on_progress
 
@@ -36,16 +42,18 @@ class HttpServer(web.Server):
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None switches it off
+            auto_decompress=False,
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = _ROUTES.get(request.path)
-        if answer is None:
-            return _error(404, WireError.invalid_request("POST /rpc, GET /healthz or /readyz."))
+        self._on_progress(request.transport, Progress.READING)
         try:
+            answer = _ROUTES.get(request.path)
+            if answer is None:
+                return _error(404, WireError.invalid_request("POST /rpc, GET /healthz or /readyz."))
             return await answer(self, request)
         finally:
-            self._on_progress(request.transport, False)
+            self._on_progress(request.transport, Progress.IDLE)
 
     async def rpc(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
@@ -58,14 +66,16 @@ class HttpServer(web.Server):
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return _error(413, too_large())
-        self._on_progress(request.transport, True)
+        self._on_progress(request.transport, Progress.CALLING)
         with self._dispatcher.accepted():
             response = await self._dispatcher.answer(body)
         return web.Response(status=204) if response is None else _json(200, response)
 
     async def healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
         """Answered by the loop itself, so it proves that the loop moves."""
-        return _json(200, b'{"status":"ok"}')
+        if self._is_alive():
+            return _json(200, b'{"status":"ok"}')
+        return _error(503, to_wire(Unavailable("The writer has ended. Restart the daemon.")))
 
     async def readyz(self, _request: web.BaseRequest) -> web.StreamResponse:
         if self._is_ready():
@@ -89,10 +99,11 @@ class _Handler(RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """What aiohttp could not parse, and what nobody foresaw: with a JSON-RPC body too."""
-        self.force_close()
         is_their_fault = status < HTTPStatus.INTERNAL_SERVER_ERROR
         error = WireError.invalid_request("The HTTP request is malformed.")
-        return _error(status, error if is_their_fault or exc is None else to_wire(exc))
+        response = _error(status, error if is_their_fault or exc is None else to_wire(exc))
+        response.force_close()
+        return response
 
 
 def refusal(error: WireError) -> bytes:

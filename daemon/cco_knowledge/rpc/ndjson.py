@@ -1,50 +1,47 @@
 """One JSON value a line, both ways. Responses may come in any order."""
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
 
 from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError
+from cco_knowledge.rpc.stall import Stall
 
-_MAX_CALLS_AT_ONCE = 64
-"""On one connection; further lines stay in the kernel until an answer is out."""
+_MAX_CALLS_AT_ONCE = 16
+"""On one connection; further lines wait, and nothing more is read until an answer is out."""
 
 
 class NdjsonConnection:
     """Bytes of one connection in, answers out."""
 
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        dispatcher: Dispatcher,
-        on_progress: Callable[[bool], None],
-    ) -> None:
-        """`on_progress(is_inside)` says after each piece whether a line is half received."""
+    def __init__(self, transport: asyncio.Transport, dispatcher: Dispatcher, stall: Stall) -> None:
         self._transport = transport
         self._dispatcher = dispatcher
-        self._on_progress = on_progress
+        self._stall = stall
         self._pieces: list[bytes] = []
         self._size_bytes = 0
         self._is_skipping = False
+        self._lines: deque[bytes] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._is_writable = asyncio.Event()
         self._is_writable.set()
         self._is_ended = False
 
     def data_received(self, data: bytes) -> None:
-        *lines, rest = data.split(b"\n")
-        for line in lines:
-            self._add(line)
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            self._add(end)
             self._end_line()
+            self._stall.stop()
         if rest:
             self._add(rest)
-        self._on_progress(bool(self._pieces) or self._is_skipping)
+        self._go_on()
 
     def eof_received(self) -> bool:
         """The peer sends no more; what it asked is still answered."""
         self._is_ended = True
-        return bool(self._calls)
+        return bool(self._calls or self._lines)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Nobody reads the answers any more. Calls go on: a store that was sent is stored."""
@@ -52,12 +49,13 @@ class NdjsonConnection:
         self._is_writable.set()
 
     def pause_writing(self) -> None:
+        """The peer does not read its answers: then neither do we read its requests."""
         self._is_writable.clear()
-        self._transport.pause_reading()
+        self._go_on()
 
     def resume_writing(self) -> None:
         self._is_writable.set()
-        self._read_on()
+        self._go_on()
 
     def _add(self, piece: bytes) -> None:
         if self._is_skipping:
@@ -77,11 +75,26 @@ class NdjsonConnection:
         self._is_skipping = False
         if was_skipping or not line.strip():
             return
-        call = asyncio.create_task(self._answer(line))
-        self._calls.add(call)
-        call.add_done_callback(self._answered)
-        if len(self._calls) >= _MAX_CALLS_AT_ONCE:
+        self._lines.append(line)
+
+    def _go_on(self) -> None:
+        """Begin what waits, then read on, or stop reading: a peer is not late meanwhile."""
+        while self._lines and self._may_begin():
+            call = asyncio.create_task(self._answer(self._lines.popleft()))
+            self._calls.add(call)
+            call.add_done_callback(self._answered)
+        if self._transport.is_closing():
+            return
+        if self._lines or not self._may_begin():
             self._transport.pause_reading()
+            self._stall.stop()
+            return
+        self._transport.resume_reading()
+        if self._pieces or self._is_skipping:
+            self._stall.start()
+
+    def _may_begin(self) -> bool:
+        return len(self._calls) < _MAX_CALLS_AT_ONCE and self._is_writable.is_set()
 
     async def _answer(self, line: bytes) -> None:
         with self._dispatcher.accepted():
@@ -92,14 +105,9 @@ class NdjsonConnection:
 
     def _answered(self, call: "asyncio.Task[None]") -> None:
         self._calls.discard(call)
+        self._go_on()
         if self._is_ended and not self._calls:
             self._transport.close()
-        self._read_on()
-
-    def _read_on(self) -> None:
-        may_read = len(self._calls) < _MAX_CALLS_AT_ONCE and self._is_writable.is_set()
-        if may_read and not self._transport.is_closing():
-            self._transport.resume_reading()
 
 
 def too_large() -> WireError:

@@ -6,7 +6,7 @@ The order of a struct's fields is the order of positional params.
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -25,7 +25,8 @@ METADATA_MAX_DEPTH = 200
 _FIELD_MAX_CHARACTERS = 256
 
 Field = Annotated[str, msgspec.Meta(max_length=_FIELD_MAX_CHARACTERS)]
-OneOrMore = Field | Annotated[list[Field], msgspec.Meta(max_length=1000)]
+Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_FIELD_MAX_CHARACTERS)]
+OneOrMore = Field | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=1000)]
 Ids = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=1000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 OrderBy = Literal["timestamp", "id", "type", "project_id", "session_id", "agent"]
@@ -160,19 +161,30 @@ class EmbedParams(Params, frozen=True):
 
 
 P = TypeVar("P", bound=Params)
+_MOMENTS = frozenset({"timestamp", "since", "until"})
+_FINER = re.compile(r"(?<=\.\d{6})\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PATH = re.compile(r" - at `\$\.(\w+)")
-_NAMED = re.compile(r"field `([^`]*)`")
+_PLACE = re.compile(r" - at `\$\.(\w+)[^`]*`\Z")
+_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`", re.DOTALL)
 
 
 def read(kind: type[P], params: dict[str, Any] | list[Any]) -> P:
     """Raises InvalidInput, whose `field` names the param."""
     named = params if isinstance(params, dict) else _by_position(kind, params)
-    given = {key: value for key, value in named.items() if value is not None and value != ""}
+    given = {
+        key: _with_microseconds(value) if key in _MOMENTS else value
+        for key, value in named.items()
+        if value is not None and value != ""
+    }
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
+
+
+def _with_microseconds(moment: object) -> object:
+    """A finer fraction is cut: msgspec rounds it, up to the next day if need be."""
+    return _FINER.sub("", moment) if isinstance(moment, str) else moment
 
 
 def checked_text(text: str, field: str) -> str:
@@ -238,7 +250,7 @@ def _by_position(kind: type[Params], params: Sequence[Any]) -> dict[str, Any]:
 
 def _invalid(problem: str) -> InvalidInput:
     """The place stands only in the text of msgspec; tests hold this reading to it."""
-    match = _PATH.search(problem) or _NAMED.search(problem)
+    match = _NAMED.fullmatch(problem) or _PLACE.search(problem)
     return InvalidInput(
         f"The params are wrong: {_without_values(problem)}.",
         field=match.group(1) if match else "",
@@ -246,13 +258,16 @@ def _invalid(problem: str) -> InvalidInput:
 
 
 def _without_values(problem: str) -> str:
-    """The message of a wrong choice quotes it: `Invalid enum value 'x'`."""
-    return re.sub(r"Invalid enum value '.*'", "This value is not allowed", problem, flags=re.DOTALL)
+    """The message of a wrong choice repeats it: `Invalid enum value 'x' - at ...`."""
+    return re.sub(
+        r"Invalid enum value .*(?= - at `)", "This value is not allowed", problem, flags=re.DOTALL
+    )
 
 
 def _several(value: str | list[str]) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
-    return tuple(part for part in values if part)
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if value else ()
 
 
 def _timestamp(moment: datetime, field: str) -> str:
@@ -266,11 +281,8 @@ def _timestamp(moment: datetime, field: str) -> str:
 
 def _not_before(moment: datetime) -> str:
     """Stored times have whole milliseconds, so a later microsecond means the next one."""
-    rounded = _timestamp(moment, "since")
-    if moment.microsecond % 1000 == 0:
-        return rounded
-    following = moment.astimezone(UTC).timestamp() + 0.001
-    return format_timestamp(datetime.fromtimestamp(following, UTC))
+    cut = _timestamp(moment, "since")
+    return cut if moment.microsecond % 1000 == 0 else f"{cut}~"  # behind `cut` in text order
 
 
 def _without_nul(text: str, field: str) -> str:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from typing import Any
 
+from cco_knowledge.store.native import panics_caught
+
 _COMMITS = 32
 """After this many commits the small files become one. A search over 160 of them takes 5 times as
 long as over one; rewriting 10,000 rows takes 0.15 s."""
@@ -37,7 +39,8 @@ class Compaction:
         if begun_at < await self._table.count_rows(None) / _ROWS_PER_COMMIT:
             return
         try:
-            await self._table.optimize(cleanup_since_ms=_KEPT_VERSIONS_MS)
+            with panics_caught():
+                await self._table.optimize(cleanup_since_ms=_KEPT_VERSIONS_MS)
         except (RuntimeError, ValueError, OSError) as error:
             # The table stays whole; the next commits try again.
             _log.warning("compaction failed: %s", type(error).__name__)

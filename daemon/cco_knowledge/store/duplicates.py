@@ -7,6 +7,7 @@ import msgspec
 
 from cco_knowledge.errors import Conflict
 from cco_knowledge.store.interface import Draft, Stored
+from cco_knowledge.store.metadata import canonical_json
 from cco_knowledge.store.schema import content_digest
 from cco_knowledge.types import Entry
 
@@ -75,4 +76,8 @@ def _is_same(one: Entry, other: Entry, *, with_timestamp: bool) -> bool:
     fields = ("text", "type", "project_id", "session_id", "agent")
     if any(getattr(one, name) != getattr(other, name) for name in fields):
         return False
-    return bool(msgspec.json.decode(one.metadata) == msgspec.json.decode(other.metadata))
+    return _canonical(one.metadata) == _canonical(other.metadata)
+
+
+def _canonical(metadata: bytes) -> bytes:
+    return canonical_json(msgspec.json.decode(metadata))

@@ -17,7 +17,7 @@ from cco_knowledge.store.compaction import Compaction
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import Draft, Page
-from cco_knowledge.store.native import Scannable, lance, pa
+from cco_knowledge.store.native import Scannable, lance, pa, panics_caught
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import (
     EmbeddedEntry,
@@ -60,25 +60,34 @@ class LanceStore:
         Raises:
             StartRefused: another model's store, another schema, or one that cannot be read.
         """
+        _make_folder(folder)
         session = lance.Session(
             index_cache_size_bytes=cache_bytes // 2, metadata_cache_size_bytes=cache_bytes // 2
         )
         try:
-            connection = await lance.connect(
-                str(folder), None, None, None, None, None, None, None, session
-            )
-            table = await _open_table(connection, model)
-            store = cls(connection, table, Disk(folder), folder)
-            store._schema = await table.schema()
-            schema.check_schema(store._schema, model)
-            store._has_passages = await table.count_rows(_HAS_PASSAGES) > 0
+            with panics_caught():
+                connection = await lance.connect(
+                    str(folder), None, None, None, None, None, None, None, session
+                )
+                table = await _open_table(connection, model)
+                found = await table.schema()
+                schema.check_schema(found, model)
+                has_passages = await table.count_rows(_HAS_PASSAGES) > 0
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
                 f"The store in {folder} cannot be read ({_category(error)}). Nothing was changed. "
                 "Restore a copy of the folder, or move it away to begin with an empty store."
             ) from error
+        store = cls(connection, table, Disk(folder), folder)
+        store._schema = found
+        store._has_passages = has_passages
         store._writing = asyncio.create_task(store._writer.run(), name="writer")
         return store
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the writer still takes work."""
+        return self._writing is not None and not self._writing.done()
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
@@ -308,6 +317,16 @@ class LanceStore:
         return EmbeddedEntry(entry, schema.to_passages(rows[0]))
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(
+            f"The folder {folder} for the store cannot be made: {error.strerror}. Move away "
+            "what is in its place."
+        ) from error
+
+
 _UPDATE_BY_ID = {
     "on": ["id"],
     "when_matched_update_all": True,
@@ -365,7 +384,8 @@ def _measure(folder: Path) -> tuple[int, int]:
 def _translated(what: str) -> Iterator[None]:
     """LanceDB's errors as ours. Their texts can hold stored values, so they are not passed on."""
     try:
-        yield
+        with panics_caught():
+            yield
     except (RuntimeError, ValueError, OSError) as error:
         _log.error("database %s failed: %s", what, _category(error))
         if _is_disk_full(error):

@@ -5,8 +5,6 @@ from typing import Any
 
 import msgspec
 
-_SAFE_INTEGER = 2**53
-
 
 def metadata_digest(key: str, value: object) -> int:
     """A signed 64-bit digest of one key and its value; equal JSON values have equal digests.
@@ -15,8 +13,13 @@ def metadata_digest(key: str, value: object) -> int:
     bits hold for a store of millions: a filter meets a false equal once in 10^12 comparisons of a
     million entries.
     """
-    canonical = msgspec.json.encode([key, _canonical(value)], order="sorted")
+    canonical = canonical_json([key, value])
     return int.from_bytes(hashlib.blake2b(canonical, digest_size=8).digest(), signed=True)
+
+
+def canonical_json(value: object) -> bytes:
+    """The same bytes for equal JSON values, and only for them: true is not 1, but 1.0 is."""
+    return msgspec.json.encode(_canonical(value), order="sorted")
 
 
 def metadata_digests(metadata: dict[str, Any]) -> list[int]:
@@ -24,7 +27,7 @@ def metadata_digests(metadata: dict[str, Any]) -> list[int]:
 
 
 def _canonical(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _SAFE_INTEGER:
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
         return [_canonical(part) for part in value]

@@ -6,11 +6,16 @@ asyncio classes wrap one to one; with pyarrow it costs 0.1 s and 56 MB. It is pr
 version is pinned exactly and tests/store proves every call that we make.
 """
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
+
+_PANICS = {"PanicException", "RustPanic"}
+"""pyo3's and pyo3-async-runtimes' own; neither can be imported."""
 
 
 def _load_pyarrow() -> Any:
@@ -44,6 +49,17 @@ def _load_lancedb() -> Any:
 
 pa = _load_pyarrow()
 lance = _load_lancedb()
+
+
+@contextlib.contextmanager
+def panics_caught() -> Iterator[None]:
+    """A panic on the Rust side as RuntimeError: damaged files cause it, and it is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ not in _PANICS:
+            raise
+        raise RuntimeError("LanceError(Panic)") from error
 
 
 class Scannable:

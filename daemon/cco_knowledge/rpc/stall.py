@@ -1,0 +1,36 @@
+"""How long a peer may take for one request."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+
+HALF_REQUEST_S = 10.0
+"""From a request's first byte to its last."""
+
+
+class Progress(Enum):
+    """Where a connection stands."""
+
+    IDLE = auto()
+    READING = auto()
+    """A request has begun and is not whole."""
+    CALLING = auto()
+    """The daemon's turn; what the peer sends meanwhile is not late."""
+
+
+class Stall:
+    """Runs while a request is half received, and ends the connection if that takes too long."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Without effect while it runs: the time counts from the first byte."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(HALF_REQUEST_S, self._end)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
