@@ -121,8 +121,8 @@ def test_a_long_text_passes_even_a_short_queue(start_daemon: StartDaemon) -> Non
 
 
 def test_a_deadline_is_told(start_daemon: StartDaemon) -> None:
-    daemon = start_daemon("--set", "limits.bulk_deadline_s=0.001")
-    error = daemon.refusal("knowledge.store", {"text": LONG_TEXT})
+    daemon = start_daemon("--set", "limits.deadline_s=0.001")
+    error = daemon.refusal("knowledge.search", {"query": LONG_TEXT})
     assert (error.code, error.reason) == (-32013, "deadline_exceeded")
     assert error.data["retryable"] is True
     assert daemon.call("system.ping") == "pong"

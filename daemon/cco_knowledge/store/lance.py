@@ -2,19 +2,17 @@
 
 import asyncio
 import contextlib
-import errno
-import logging
-import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from cco_knowledge.errors import Conflict, NotFound, StartRefused, StorageFull, StoreFailed
+from cco_knowledge.errors import Conflict, NotFound, StartRefused
 from cco_knowledge.store import duplicates, schema
 from cco_knowledge.store.compaction import Compaction
 from cco_knowledge.store.durability import Disk
+from cco_knowledge.store.failures import category, translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import Draft, Page
 from cco_knowledge.store.native import Scannable, lance, pa, panics_caught
@@ -34,7 +32,6 @@ TABLE = "knowledge"
 _HAS_PASSAGES = "passages IS NOT NULL"
 _SCAN_BATCH_ROWS = 8192
 
-_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -75,7 +72,7 @@ class LanceStore:
                 has_passages = await table.count_rows(_HAS_PASSAGES) > 0
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
-                f"The store in {folder} cannot be read ({_category(error)}). Nothing was changed. "
+                f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
                 "Restore a copy of the folder, or move it away to begin with an empty store."
             ) from error
         store = cls(connection, table, Disk(folder), folder)
@@ -152,7 +149,7 @@ class LanceStore:
             in_passages = both(_HAS_PASSAGES, condition)
             searches.append(self._nearest("passages", vector, in_passages, limit))
         best: dict[str, Hit] = {}
-        with _translated("search"):
+        with translated("search"):
             for hit in (hit for hits in await asyncio.gather(*searches) for hit in hits):
                 known = best.get(hit.entry.id)
                 if known is None or known.similarity < hit.similarity:
@@ -174,7 +171,7 @@ class LanceStore:
         query.select_columns(list(schema.ENTRY_COLUMNS))
         query.order_by(_ordering(order_by, descending=descending))
         query.limit(limit + 1)
-        with _translated("query"):
+        with translated("query"):
             total = await self._table.count_rows(condition)
             entries = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
         page = entries[:limit]
@@ -189,13 +186,13 @@ class LanceStore:
         query = self._table.query()
         _where(query, one_of("id", ids))
         query.select_columns(list(schema.ENTRY_COLUMNS))
-        with _translated("get"):
+        with translated("get"):
             entries = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
     async def find_ids(self, filters: Filters) -> list[str]:
-        with _translated("query"):
+        with translated("query"):
             return await self._ids(filters)
 
     async def totals(self, filters: Filters) -> Totals:
@@ -209,7 +206,7 @@ class LanceStore:
             "project_id": Counter(),
         }
         total, oldest, newest = 0, None, None
-        with _translated("stats"):
+        with translated("stats"):
             async for batch in await query.execute(_SCAN_BATCH_ROWS, None):
                 total += batch.num_rows
                 for column, counter in counts.items():
@@ -228,7 +225,7 @@ class LanceStore:
 
     async def facts(self) -> StoreFacts:
         loop = asyncio.get_running_loop()
-        with _translated("stats"):
+        with translated("stats"):
             stats = await self._table.stats()
             indices = await self._table.list_indices()
             size_bytes, versions = await loop.run_in_executor(
@@ -242,12 +239,12 @@ class LanceStore:
         )
 
     async def _commit(self, drafts: Sequence[Draft]) -> list[Outcome]:
-        with _translated("write"):
+        with translated("write"):
             known = await self._known(drafts)
         decided = duplicates.decide(drafts, known)
         if decided.new:
             batch = schema.to_batch([draft.embedded for draft in decided.new], self._schema)
-            with _translated("write"):
+            with translated("write"):
                 await self._table.add(Scannable(batch), "append")
                 await self._sync()
             self._has_passages |= any(len(d.embedded.passages) > 1 for d in decided.new)
@@ -269,7 +266,7 @@ class LanceStore:
         async def alone() -> _T:
             # NOTE: an append and a compaction get along; a delete or update would make it fail.
             await self._compaction.finish()
-            with _translated("write"):
+            with translated("write"):
                 result = await apply()
                 await self._sync()
             self._compaction.after_commit()
@@ -378,30 +375,3 @@ def _measure(folder: Path) -> tuple[int, int]:
         with contextlib.suppress(FileNotFoundError):  # compaction removes files meanwhile
             size_bytes += path.stat().st_size
     return size_bytes, sum(path.suffix == ".manifest" for path in files)
-
-
-@contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """LanceDB's errors as ours. Their texts can hold stored values, so they are not passed on."""
-    try:
-        with panics_caught():
-            yield
-    except (RuntimeError, ValueError, OSError) as error:
-        _log.error("database %s failed: %s", what, _category(error))
-        if _is_disk_full(error):
-            raise StorageFull(
-                "The disk is full; nothing was stored. Make room, then try again."
-            ) from error
-        raise StoreFailed(
-            f"The database could not complete the {what} ({_category(error)}). "
-            "The daemon's log and the disk may tell more."
-        ) from error
-
-
-def _category(error: Exception) -> str:
-    match = re.search(r"LanceError\((\w+)\)", str(error))
-    return match.group(0) if match else type(error).__name__
-
-
-def _is_disk_full(error: Exception) -> bool:
-    return getattr(error, "errno", None) == errno.ENOSPC or f"os error {errno.ENOSPC}" in str(error)
