@@ -8,16 +8,14 @@ is the thin layer below (0.07 s, 16 MB); the version is pinned exactly.
 import array
 import ctypes
 import functools
-import importlib.util
 import math
 import os
-import sys
-import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cco_knowledge.errors import EmbeddingFailed, StartRefused
+from cco_knowledge.package_shell import install_shell
 from cco_knowledge.process_memory import release_pages
 from cco_knowledge.types import Vector
 
@@ -28,14 +26,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def _load_llama() -> Any:
-    """A package shell makes the submodule importable without running `llama_cpp/__init__.py`."""
-    if "llama_cpp" not in sys.modules:
-        spec = importlib.util.find_spec("llama_cpp")
-        if spec is None or spec.submodule_search_locations is None:
-            raise ImportError("llama-cpp-python is not installed")
-        shell = types.ModuleType("llama_cpp")
-        shell.__path__ = list(spec.submodule_search_locations)
-        sys.modules["llama_cpp"] = shell
+    install_shell("llama_cpp", "llama-cpp-python")
     from llama_cpp import llama_cpp
 
     return llama_cpp

@@ -7,12 +7,11 @@ version is pinned exactly and tests/store proves every call that we make.
 """
 
 import contextlib
-import importlib.metadata
-import importlib.util
 import sys
-import types
 from collections.abc import Iterator
 from typing import Any
+
+from cco_knowledge.package_shell import install_shell
 
 _PANICS = {"PanicException", "RustPanic"}
 """pyo3's and pyo3-async-runtimes' own; neither can be imported."""
@@ -33,15 +32,7 @@ def _load_pyarrow() -> Any:
 
 
 def _load_lancedb() -> Any:
-    """A package shell makes the submodule importable without running `lancedb/__init__.py`."""
-    if "lancedb" not in sys.modules:
-        spec = importlib.util.find_spec("lancedb")
-        if spec is None or spec.submodule_search_locations is None:
-            raise ImportError("lancedb is not installed")
-        shell = types.ModuleType("lancedb")
-        shell.__path__ = list(spec.submodule_search_locations)
-        shell.__version__ = importlib.metadata.version("lancedb")  # type: ignore[attr-defined]
-        sys.modules["lancedb"] = shell
+    install_shell("lancedb", "lancedb")
     from lancedb import _lancedb
 
     return _lancedb
