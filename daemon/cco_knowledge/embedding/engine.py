@@ -5,7 +5,6 @@ import asyncio
 import hashlib
 import heapq
 import itertools
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,10 +36,19 @@ class EngineFacts:
 
 
 @dataclass(order=True, slots=True)
+class _Worker:
+    """One thread with its own context. Idle ones are taken by number, the first one first."""
+
+    number: int
+    executor: ThreadPoolExecutor = field(compare=False)
+    context: Context | None = field(default=None, compare=False)
+
+
+@dataclass(order=True, slots=True)
 class _Job:
     priority: Priority
     number: int
-    work: Callable[[], Any] = field(compare=False)
+    work: "Callable[[_Worker], Any]" = field(compare=False)
     done: "asyncio.Future[Any]" = field(compare=False)
 
 
@@ -58,11 +66,12 @@ class Engine:
         self._spec = spec
         self._model = model
         self._threads = threads
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="embed")
-        self._local = threading.local()
-        self._contexts: list[Context] = []
+        self._workers = [
+            _Worker(number, ThreadPoolExecutor(1, thread_name_prefix=f"embed-{number}"))
+            for number in range(threads)
+        ]
+        self._idle = list(self._workers)
         self._waiting: list[_Job] = []
-        self._running = 0
         self._is_closed = False
         self._numbers = itertools.count()
         self._queue_size = queue_size
@@ -80,7 +89,7 @@ class Engine:
     def facts(self) -> EngineFacts:
         return EngineFacts(
             threads=self._threads,
-            queued=len(self._waiting) + self._running,
+            queued=len(self._waiting) + self._threads - len(self._idle),
             cache_size=self._cache.size,
             cache_hits=self._cache.hits,
             cache_misses=self._cache.misses,
@@ -93,17 +102,24 @@ class Engine:
             if not job.done.done():
                 job.done.set_exception(_stopping())
         self._waiting.clear()
-        await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
-        for context in self._contexts:
-            context.close()
+        loop = asyncio.get_running_loop()
+        for worker in self._workers:
+            await loop.run_in_executor(None, worker.executor.shutdown)
+            if worker.context is not None:
+                worker.context.close()
         self._model.close()
+
+    def warm_up(self) -> None:
+        """Embed one word on the first worker, so that the first caller does not pay. Blocks."""
+        first = self._workers[0]
+        first.executor.submit(self._embed_or_split, "ready", "", first).result()
 
     async def _embed(self, text: str, prefix: str, priority: Priority) -> Sequence[Passage]:
         key = hashlib.blake2b(f"{prefix}\0{text}".encode(), digest_size=16).digest()
         cached = self._cache.get(key)
         if cached is not None:
             return cached
-        whole = await self._run(lambda: self._embed_or_split(text, prefix), priority)
+        whole = await self._run(partial(self._embed_or_split, text, prefix), priority)
         if isinstance(whole, Passage):
             passages: Sequence[Passage] = (whole,)
         else:
@@ -123,7 +139,7 @@ class Engine:
             passages += await asyncio.gather(*(self._run(job, priority) for job in jobs))
         return passages
 
-    async def _run(self, work: Callable[[], _T], priority: Priority) -> _T:
+    async def _run(self, work: Callable[[_Worker], _T], priority: Priority) -> _T:
         if self._is_closed:
             raise _stopping()
         if len(self._waiting) >= self._queue_size:
@@ -148,16 +164,17 @@ class Engine:
             heapq.heapify(self._waiting)
 
     def _start_jobs(self) -> None:
-        while self._waiting and self._running < self._threads:
+        loop = asyncio.get_running_loop()
+        while self._waiting and self._idle:
             job = heapq.heappop(self._waiting)
             if job.done.cancelled():
                 continue
-            self._running += 1
-            running = asyncio.get_running_loop().run_in_executor(self._executor, job.work)
-            running.add_done_callback(partial(self._finish, job))
+            worker = heapq.heappop(self._idle)
+            running = loop.run_in_executor(worker.executor, job.work, worker)
+            running.add_done_callback(partial(self._finish, job, worker))
 
-    def _finish(self, job: _Job, finished: "asyncio.Future[Any]") -> None:
-        self._running -= 1
+    def _finish(self, job: _Job, worker: _Worker, finished: "asyncio.Future[Any]") -> None:
+        heapq.heappush(self._idle, worker)
         error = finished.exception()
         if not job.done.done():
             if error is None:
@@ -166,11 +183,11 @@ class Engine:
                 job.done.set_exception(error)
         self._start_jobs()
 
-    def _embed_or_split(self, text: str, prefix: str) -> Passage | list[Span]:
-        """On an engine thread: the vector of a short text, the spans of a long one."""
+    def _embed_or_split(self, text: str, prefix: str, worker: _Worker) -> Passage | list[Span]:
+        """On the worker's thread: the vector of a short text, the spans of a long one."""
         tokens = self._model.tokens(prefix + text)
         if len(tokens) <= self._spec.window_tokens:
-            return Passage(0, len(text), self._vector(tokens))
+            return Passage(0, len(text), self._vector(tokens, worker))
         n_special = self._n_special_tokens
         return split(
             text,
@@ -178,26 +195,24 @@ class Engine:
             lambda piece: len(self._model.tokens(piece)) - n_special,
         )
 
-    def _passage(self, text: str, span: Span, prefix: str) -> Passage:
-        """On an engine thread."""
+    def _passage(self, text: str, span: Span, prefix: str, worker: _Worker) -> Passage:
+        """On the worker's thread."""
         tokens = self._model.tokens(prefix + text[span.start : span.end])
         if len(tokens) > self._spec.window_tokens:
             raise EmbeddingFailed("A passage exceeds the model's window.")
-        return Passage(span.start, span.end, self._vector(tokens))
+        return Passage(span.start, span.end, self._vector(tokens, worker))
 
-    def _vector(self, tokens: Sequence[int]) -> Vector:
-        """On an engine thread. A text that is alone gets all cores, one among many gets one."""
-        is_alone = self._running == 1 and not self._waiting
-        return self._context().embed(tokens, self._threads if is_alone else 1)
+    def _vector(self, tokens: Sequence[int], worker: _Worker) -> Vector:
+        """On the worker's thread. A text that is alone gets all cores, one among many gets one.
 
-    def _context(self) -> Context:
-        """This thread's own; a second core's costs memory only once it is needed."""
-        context: Context | None = getattr(self._local, "context", None)
-        if context is None:
-            context = self._model.new_context(self._spec.window_tokens, self._spec.pooling)
-            self._local.context = context
-            self._contexts.append(context)
-        return context
+        Only the first worker ever uses more than one: with a second team of threads OpenMP counts
+        more threads than cores, hardly spins at all, and every text takes a third longer.
+        """
+        if worker.context is None:  # a further core's costs memory only once it is needed
+            worker.context = self._model.new_context(self._spec.window_tokens, self._spec.pooling)
+        is_first_and_alone = worker.number == 0 and len(self._idle) == self._threads - 1
+        n_threads = self._threads if is_first_and_alone and not self._waiting else 1
+        return worker.context.embed(tokens, n_threads)
 
 
 class _Cache:
@@ -243,8 +258,8 @@ def mean(passages: Sequence[Passage]) -> Vector:
 
 
 def load_engine(spec: ModelSpec, *, threads: int, queue_size: int, cache_size: int) -> Engine:
-    """Load the model and embed one word, so that the first caller does not pay for it. Blocks."""
+    """Load the model and embed a first word. Blocks."""
     model = Model(Path(spec.path))
     engine = Engine(spec, model, threads=threads, queue_size=queue_size, cache_size=cache_size)
-    engine._executor.submit(engine._embed_or_split, "ready", "").result()  # noqa: SLF001
+    engine.warm_up()
     return engine
