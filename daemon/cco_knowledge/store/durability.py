@@ -1,5 +1,6 @@
 """Forcing commits to the disk: LanceDB itself never does."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -18,6 +19,7 @@ class Disk:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         self._libc = ctypes.CDLL(None, use_errno=True)
 
@@ -29,6 +31,15 @@ class Disk:
         elif self._libc.syncfs(self._descriptor) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
+
+    def measure(self) -> tuple[int, int]:
+        """Bytes below the folder, and versions of the table."""
+        files = [path for path in self._folder.rglob("*") if path.is_file()]
+        size_bytes = 0
+        for path in files:
+            with contextlib.suppress(FileNotFoundError):  # compaction removes files meanwhile
+                size_bytes += path.stat().st_size
+        return size_bytes, sum(path.suffix == ".manifest" for path in files)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -1,7 +1,6 @@
 """The store on LanceDB: one table, one row an entry, one writer."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from cco_knowledge.store.failures import category, translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import Draft, Page
 from cco_knowledge.store.native import Scannable, lance, pa, panics_caught
+from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import (
     EmbeddedEntry,
@@ -38,13 +38,13 @@ _T = TypeVar("_T")
 class LanceStore:
     """Implements `store.interface.Store`. Made by `open`, ended by `close`."""
 
-    def __init__(self, connection: Any, table: Any, disk: Disk, folder: Path) -> None:
+    def __init__(self, connection: Any, table: Any, disk: Disk) -> None:
         self._connection = connection
         self._table = table
         self._disk = disk
-        self._folder = folder
         self._schema: Any = None
         self._has_passages = False
+        self._seen = SeenKeys(())
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
         self._compaction = Compaction(table)
@@ -70,14 +70,16 @@ class LanceStore:
                 found = await table.schema()
                 schema.check_schema(found, model)
                 has_passages = await table.count_rows(_HAS_PASSAGES) > 0
+                seen = SeenKeys(await _keys(table))
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
                 f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
                 "Restore a copy of the folder, or move it away to begin with an empty store."
             ) from error
-        store = cls(connection, table, Disk(folder), folder)
+        store = cls(connection, table, Disk(folder))
         store._schema = found
         store._has_passages = has_passages
+        store._seen = seen
         store._writing = asyncio.create_task(store._writer.run(), name="writer")
         return store
 
@@ -109,6 +111,7 @@ class LanceStore:
             )
             if merged.num_updated_rows == 0:
                 raise NotFound("No entry has this id.", id=entry.id)
+            self._remember(entry)
             self._has_passages |= len(embedded.passages) > 1
 
         await self._change(apply)
@@ -228,9 +231,7 @@ class LanceStore:
         with translated("stats"):
             stats = await self._table.stats()
             indices = await self._table.list_indices()
-            size_bytes, versions = await loop.run_in_executor(
-                self._disk_thread, _measure, self._folder
-            )
+            size_bytes, versions = await loop.run_in_executor(self._disk_thread, self._disk.measure)
         return StoreFacts(
             bytes=size_bytes,
             fragments=int(stats["fragment_stats"]["num_fragments"]),
@@ -243,6 +244,8 @@ class LanceStore:
             known = await self._known(drafts)
         decided = duplicates.decide(drafts, known)
         if decided.new:
+            for draft in decided.new:
+                self._remember(draft.embedded.entry)
             batch = schema.to_batch([draft.embedded for draft in decided.new], self._schema)
             with translated("write"):
                 await self._table.add(Scannable(batch), "append")
@@ -254,6 +257,8 @@ class LanceStore:
     async def _known(self, drafts: Sequence[Draft]) -> duplicates.Known:
         """The stored entries that share an id or the content with a draft."""
         entries = [draft.embedded.entry for draft in drafts]
+        if not any(e.id in self._seen or schema.content_digest(e) in self._seen for e in entries):
+            return duplicates.Known([])
         digests = ", ".join(f"X'{schema.content_digest(e).hex()}'" for e in entries)
         ids = one_of("id", (entry.id for entry in entries))
         query = self._table.query()
@@ -261,6 +266,10 @@ class LanceStore:
         query.select_columns(list(schema.ENTRY_COLUMNS))
         found = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
         return duplicates.Known(found)
+
+    def _remember(self, entry: Entry) -> None:
+        self._seen.add(entry.id)
+        self._seen.add(schema.content_digest(entry))
 
     async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
         async def alone() -> _T:
@@ -350,6 +359,19 @@ async def _open_table(connection: Any, model: ModelIdentity) -> Any:
     return table
 
 
+async def _keys(table: Any) -> list[str | bytes]:
+    """The ids and content digests of all rows."""
+    query = table.query()
+    query.select_columns(["id", "content_digest"])
+    batches = await _collect(query)
+    return [
+        key
+        for batch in batches
+        for column in ("id", "content_digest")
+        for key in batch.column(column).to_pylist()
+    ]
+
+
 def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
     """The id makes the order total, so that pages neither repeat nor skip."""
     return [
@@ -365,13 +387,3 @@ def _where(query: Any, condition: str | None) -> None:
 
 async def _collect(query: Any) -> list[Any]:
     return [batch async for batch in await query.execute(_SCAN_BATCH_ROWS, None)]
-
-
-def _measure(folder: Path) -> tuple[int, int]:
-    """Bytes below the folder, and versions of the table."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    size_bytes = 0
-    for path in files:
-        with contextlib.suppress(FileNotFoundError):  # compaction removes files meanwhile
-            size_bytes += path.stat().st_size
-    return size_bytes, sum(path.suffix == ".manifest" for path in files)
