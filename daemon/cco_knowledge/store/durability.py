@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import sys
@@ -22,6 +23,11 @@ class Disk:
         self._folder = folder
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def check_present(self) -> None:
+        """Raises OSError when the folder was removed: LanceDB would make another in its place."""
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise OSError(errno.ENOENT, "the data folder was removed")
 
     def sync(self) -> None:
         """Returns when all that was written is on the disk. Blocks; releases the GIL."""

@@ -248,6 +248,7 @@ class LanceStore:
                 self._remember(draft.embedded.entry)
             batch = schema.to_batch([draft.embedded for draft in decided.new], self._schema)
             with translated("write"):
+                self._disk.check_present()
                 await self._table.add(Scannable(batch), "append")
                 await self._sync()
             self._has_passages |= any(len(d.embedded.passages) > 1 for d in decided.new)
