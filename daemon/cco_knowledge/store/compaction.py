@@ -53,10 +53,10 @@ class Compaction:
 
     async def _run(self) -> None:
         begun_at = self._commits
-        if begun_at < await self._table.count_rows(None) / _ROWS_PER_COMMIT:
-            return
         try:
             with panics_caught():
+                if begun_at < await self._table.count_rows(None) / _ROWS_PER_COMMIT:
+                    return
                 await self._table.optimize(cleanup_since_ms=_KEPT_VERSIONS_MS)
         except (RuntimeError, ValueError, OSError) as error:
             # The table stays whole; the next commits try again.
