@@ -24,6 +24,7 @@ from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
 from cco_knowledge.rpc.methods import Deadline
 from cco_knowledge.rpc.stall import Progress
+from cco_knowledge.search.searcher import Searcher
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.store.lance import LanceStore
 
@@ -50,6 +51,7 @@ def run(loaded: LoadedConfig, on_ready: Callable[[], None]) -> None:
 class _Parts:
     engine: Engine
     store: LanceStore
+    searcher: Searcher
     service: KnowledgeService
 
 
@@ -116,6 +118,7 @@ class _Daemon:
         process_memory.trim()
         process_memory.release_files()
         self._on_ready()
+        self._preparing = asyncio.create_task(self._parts.searcher.prepare(), name="prepare")
         _log.info("ready")
         while not self._stop.is_set():
             try:
@@ -138,8 +141,9 @@ class _Daemon:
             ),
         )
         store = await LanceStore.open(self._home.data, engine.identity, config.store.cache_bytes)
-        service = KnowledgeService(store, engine, config.knowledge.extra_types)
-        return _Parts(engine, store, service)
+        searcher = Searcher(store, engine)
+        service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
+        return _Parts(engine, store, searcher, service)
 
     async def _drain(self) -> None:
         """Let the accepted calls finish; a second signal or the limit ends the wait."""
@@ -159,6 +163,7 @@ class _Daemon:
 
     async def _close(self) -> None:
         if self._parts is not None:
+            await self._parts.searcher.close()
             await self._parts.store.close()
             await self._parts.engine.close()
         _log.info("stopped")

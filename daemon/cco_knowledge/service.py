@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import InvalidInput, KnowledgeError, NotFound
+from cco_knowledge.search.context import Context, pack
+from cco_knowledge.search.searcher import Found, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
 from cco_knowledge.types import (
@@ -16,7 +18,7 @@ from cco_knowledge.types import (
     EmbeddedEntry,
     Entry,
     Filters,
-    Hit,
+    Match,
     ModelIdentity,
     StoreFacts,
     Totals,
@@ -24,6 +26,7 @@ from cco_knowledge.types import (
 )
 
 _EMBEDDED_AT_ONCE = 8
+_CONTEXT_HITS = 50
 _RANDOM_BYTES = 6
 
 Clock = Callable[[], datetime]
@@ -50,7 +53,15 @@ class NewEntry:
     metadata: bytes
     id: str | None
     timestamp: str | None
+    supersedes: Sequence[str]
     on_duplicate: OnDuplicate
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutcome:
+    stored: Stored
+    similar: Sequence[Match] = ()
+    """Older entries that a new one nearly repeats, the nearest first."""
 
 
 class KnowledgeService:
@@ -58,11 +69,13 @@ class KnowledgeService:
         self,
         store: Store,
         embedder: Embedder,
+        searcher: Searcher,
         extra_types: Sequence[str],
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._embedder = embedder
+        self._searcher = searcher
         self._types = (*ENTRY_TYPES, *extra_types)
         self._clock = clock
         self._update_lock = asyncio.Lock()
@@ -71,16 +84,16 @@ class KnowledgeService:
     def model(self) -> ModelIdentity:
         return self._embedder.identity
 
-    async def store(self, new: NewEntry) -> Stored:
+    async def store(self, new: NewEntry) -> StoreOutcome:
         draft = await self._draft(new, Priority.STORE)
-        (outcome,) = await self._store.insert([draft])
+        (outcome,) = await self._insert([draft])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     async def store_batch(
         self, items: Sequence[NewEntry | KnowledgeError]
-    ) -> list[Stored | Exception]:
+    ) -> list[StoreOutcome | Exception]:
         """One outcome an item, in order; items that are errors already stay what they are."""
         slots = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
 
@@ -95,15 +108,32 @@ class KnowledgeService:
 
         prepared = await asyncio.gather(*map(prepare, items))
         drafts = [draft for draft in prepared if isinstance(draft, Draft)]
-        outcomes = iter(await self._store.insert(drafts) if drafts else [])
+        outcomes = iter(await self._insert(drafts) if drafts else [])
         return [part if isinstance(part, Exception) else next(outcomes) for part in prepared]
 
     async def search(
-        self, query: str, filters: Filters, *, limit: int, threshold: float | None
-    ) -> list[Hit]:
-        vector = await self._embedder.embed(query, as_query=True)
-        hits = await self._store.search(vector, filters, limit)
-        return [hit for hit in hits if threshold is None or hit.similarity >= threshold]
+        self,
+        query: str,
+        filters: Filters,
+        *,
+        limit: int,
+        threshold: float | None,
+        mode: Mode,
+        explain: bool,
+    ) -> Found:
+        found = await self._searcher.search(
+            query, filters, limit=limit, threshold=threshold, mode=mode, explain=explain
+        )
+        return await self._with_newest(found)
+
+    async def related(self, entry_id: str, filters: Filters, limit: int) -> Found:
+        return await self._with_newest(await self._searcher.related(entry_id, filters, limit))
+
+    async def context(self, task: str, filters: Filters, token_budget: int) -> Context:
+        """Only what answers the task; nothing, where nothing does."""
+        found = await self._searcher.search(task, filters, limit=_CONTEXT_HITS)
+        useful = [hit for hit in found.hits if hit.answers]
+        return pack(useful, token_budget, self._embedder.count_tokens)
 
     async def query(
         self,
@@ -114,13 +144,14 @@ class KnowledgeService:
         limit: int,
         start: PageStart | None,
     ) -> Page:
-        return await self._store.query(
+        page = await self._store.query(
             filters, order_by=order_by, descending=descending, limit=limit, start=start
         )
+        return replace(page, entries=await self._newest(page.entries))
 
     async def get(self, ids: Sequence[str]) -> tuple[list[Entry], list[str]]:
         """The entries that exist, and the ids that do not, both in the order asked."""
-        entries = await self._store.get(ids)
+        entries = await self._newest(await self._store.get(ids))
         found = {entry.id for entry in entries}
         return entries, [entry_id for entry_id in dict.fromkeys(ids) if entry_id not in found]
 
@@ -128,7 +159,8 @@ class KnowledgeService:
         """Whether anything differs. `changes` holds entry fields without the id.
 
         Raises:
-            NotFound
+            NotFound: this entry, or the one that shall supersede it.
+            Conflict: the one that shall supersede it is superseded by it.
         """
         if "type" in changes:
             self._check_type(str(changes["type"]))
@@ -140,11 +172,10 @@ class KnowledgeService:
             changed = replace(current[0], **changes)  # type: ignore[arg-type]
             if changed == current[0]:
                 return False
-            embedded = None
+            passages = None
             if changed.text != current[0].text:
                 passages = await self._embedder.embed_document(changed.text, Priority.STORE)
-                embedded = EmbeddedEntry(changed, passages)
-            await self._store.replace(changed, embedded)
+            await self._store.replace(changed, passages)
             return True
 
     async def delete(self, ids: Sequence[str]) -> int:
@@ -158,11 +189,12 @@ class KnowledgeService:
     ) -> list[str]:
         """The ids that were deleted, or would be."""
         oldest_kept = self._clock() - timedelta(days=older_than_days, milliseconds=1)
-        old = replace(filters, until=format_timestamp(oldest_kept))
+        old = replace(filters, until=format_timestamp(oldest_kept), include_superseded=True)
         return await (self._store.find_ids(old) if dry_run else self._store.cleanup(old))
 
     async def totals(self, project_id: str | None) -> Totals:
-        return await self._store.totals(Filters(project_ids=(project_id,) if project_id else ()))
+        projects = (project_id,) if project_id else ()
+        return await self._store.totals(Filters(project_ids=projects, include_superseded=True))
 
     async def store_facts(self) -> StoreFacts:
         return await self._store.facts()
@@ -175,6 +207,51 @@ class KnowledgeService:
                 return await self._embedder.embed(text, as_query=as_query)
 
         return list(await asyncio.gather(*map(embed_one, texts)))
+
+    async def _insert(self, drafts: Sequence[Draft]) -> list[StoreOutcome | Exception]:
+        """The writer commits while the neighbours are looked for: neither waits for the other."""
+        outcomes, similar = await asyncio.gather(
+            self._store.insert(drafts), asyncio.gather(*map(self._similar, drafts))
+        )
+        arrived = {draft.embedded.entry.id for draft in drafts}
+
+        def with_similar(
+            outcome: Stored | Exception, near: Sequence[Match]
+        ) -> StoreOutcome | Exception:
+            if isinstance(outcome, Exception):
+                return outcome
+            is_new = outcome.duplicate_of is None
+            return StoreOutcome(outcome, [m for m in near if is_new and m.id not in arrived])
+
+        return list(map(with_similar, outcomes, similar))
+
+    async def _similar(self, draft: Draft) -> list[Match]:
+        near = await self._searcher.similar(draft.embedded)
+        return [match for match in near if match.id not in draft.supersedes]
+
+    async def _with_newest(self, found: Found) -> Found:
+        entries = await self._newest([hit.entry for hit in found.hits])
+        hits = [
+            replace(hit, embedded=replace(hit.embedded, entry=entry))
+            for hit, entry in zip(found.hits, entries, strict=True)
+        ]
+        return replace(found, hits=hits)
+
+    async def _newest(self, entries: Sequence[Entry]) -> list[Entry]:
+        """With `superseded_by` at the end of each chain of successors."""
+        following: dict[str, str | None] = {}
+        unknown = {entry.superseded_by for entry in entries if entry.superseded_by}
+        while unknown:
+            known = {e.id: e.superseded_by for e in await self._store.get(sorted(unknown))}
+            following.update({entry_id: known.get(entry_id) for entry_id in unknown})
+            unknown = {one for one in known.values() if one and one not in following}
+
+        def newest(entry_id: str | None) -> str | None:
+            while entry_id and following.get(entry_id):
+                entry_id = following[entry_id]
+            return entry_id
+
+        return [replace(entry, superseded_by=newest(entry.superseded_by)) for entry in entries]
 
     async def _draft(self, new: NewEntry, priority: Priority) -> Draft:
         self._check_type(new.type)
@@ -190,7 +267,12 @@ class KnowledgeService:
             timestamp=new.timestamp or format_timestamp(now),
             metadata=new.metadata,
         )
-        return Draft(EmbeddedEntry(entry, passages), new.on_duplicate, new.timestamp is not None)
+        return Draft(
+            EmbeddedEntry(entry, passages),
+            new.on_duplicate,
+            has_given_timestamp=new.timestamp is not None,
+            supersedes=new.supersedes,
+        )
 
     def _check_type(self, name: str) -> None:
         if name not in self._types:

@@ -42,6 +42,10 @@ class Entry:
     """RFC 3339 UTC with milliseconds, so that text order is time order."""
     metadata: bytes
     """One JSON object, encoded: what came in is what goes out."""
+    superseded_by: str | None = None
+    """The id of the entry that replaced this one."""
+    superseded_at: str | None = None
+    """The timestamp of that entry: from then on this one is hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,13 @@ class EmbeddedEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    entry: Entry
-    similarity: float
-    """Cosine of the query and the entry's nearest passage, -1 to 1."""
+class Match:
+    """A place in a ranked list."""
+
+    id: str
+    timestamp: str
+    score: float
+    """Cosine of the nearest passage, -1 to 1, or BM25, from 0 up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +89,8 @@ class Filters:
     """Not newer than this."""
     metadata_digests: tuple[int, ...] = ()
     """One for each key and value that must be equal; see `store.metadata`."""
-
-
-NO_FILTERS = Filters()
+    include_superseded: bool = False
+    """Without, only what was current at `until`, or is now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from bench.texts import texts
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import DEFAULT_MODEL, KNOWN_MODELS, pull_model, resolve_model
 from cco_knowledge.process_memory import tune_allocator
+from cco_knowledge.store.interface import ANY
 from cco_knowledge.store.lance import LanceStore
-from cco_knowledge.types import NO_FILTERS
 from cco_knowledge_client import KnowledgeClient
 
 _BATCH = 100
@@ -116,7 +116,7 @@ def _searches(
 
         async def direct(query: str) -> None:
             vector = await engine.embed(query, as_query=True)
-            await store.search(vector, NO_FILTERS, 10)
+            await store.nearest(vector, ANY, 10)
 
         served_ms, direct_ms = [], []
         for served, compared in zip(queries[::2], queries[1::2], strict=True):

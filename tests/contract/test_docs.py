@@ -135,7 +135,8 @@ def _mark(field: msgspec.structs.FieldInfo) -> str:
         return "*"
     if field.default in (None, ""):
         return ""
-    default = field.default if field.default_factory is msgspec.NODEFAULT else {}
+    makes = field.default_factory
+    default = field.default if makes is msgspec.NODEFAULT else makes()
     return f"={msgspec.json.encode(default).decode()}"
 
 

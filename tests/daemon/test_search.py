@@ -1,4 +1,4 @@
-"""Search by meaning: order, numbers, filters, long texts, against an exact computation."""
+"""Search by meaning alone: order, numbers, filters, long texts, against an exact computation."""
 
 import math
 import random
@@ -14,7 +14,7 @@ Vector = Sequence[float]
 
 
 def search(daemon: Daemon, query: str, **params: object) -> list[dict[str, Any]]:
-    found = daemon.call("knowledge.search", {"query": query} | params)
+    found = daemon.call("knowledge.search", {"query": query, "mode": "vector"} | params)
     assert found["count"] == len(found["results"])
     assert found["query_time_ms"] >= 0
     results: list[dict[str, Any]] = found["results"]
@@ -74,7 +74,9 @@ def test_a_hit_is_the_whole_entry_with_score_and_similarity(
     )
     (hit,) = search(shared_daemon, "All of it.", project_id=project)
     (entry,) = shared_daemon.call("knowledge.get", {"ids": [entry_id]})["entries"]
-    assert hit == entry | {"score": hit["score"], "similarity": hit["similarity"]}
+    added = {name: hit[name] for name in ("score", "similarity", "passage")}
+    assert hit == entry | added
+    assert hit["passage"] is None
     assert hit["similarity"] == pytest.approx(1, abs=1e-4)
 
 

@@ -67,8 +67,9 @@ def test_an_entry_comes_back_with_every_field(shared_daemon: Daemon, project: st
         "stored": True,
         "duplicate_of": None,
         "timestamp": fields["timestamp"],
+        "similar": [],
     }
-    assert entry(shared_daemon, str(fields["id"])) == fields
+    assert entry(shared_daemon, str(fields["id"])) == fields | {"superseded_by": None}
 
 
 def test_defaults_of_an_entry(shared_daemon: Daemon) -> None:

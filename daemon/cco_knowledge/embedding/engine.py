@@ -1,6 +1,5 @@
 """The embedding engine: a queue by priority in front of one llama.cpp context per core."""
 
-import array
 import asyncio
 import hashlib
 import heapq
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cco_knowledge.embedding.interface import Priority
-from cco_knowledge.embedding.native import Context, Model, normalised
+from cco_knowledge.embedding.native import Context, Model
 from cco_knowledge.embedding.passages import Span, split
 from cco_knowledge.errors import EmbeddingFailed, Overloaded, Unavailable
 from cco_knowledge.models import ModelSpec
 from cco_knowledge.types import ModelIdentity, Passage, Vector
+from cco_knowledge.vectors import mean
 
 _T = TypeVar("_T")
 _MS_PER_PASSAGE = 20
@@ -85,6 +85,9 @@ class Engine:
         prefix = self._spec.query_prefix if as_query else self._spec.document_prefix
         priority = Priority.QUERY if as_query else Priority.BULK
         return mean(await self._embed(text, prefix, priority))
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._model.tokens(text)) - self._n_special_tokens
 
     def facts(self) -> EngineFacts:
         return EngineFacts(
@@ -247,14 +250,6 @@ class _Cache:
 
 def _stopping() -> Unavailable:
     return Unavailable("The daemon is stopping. Try again in a moment.")
-
-
-def mean(passages: Sequence[Passage]) -> Vector:
-    """The mean direction of the passages; of a single one its own vector."""
-    if len(passages) == 1:
-        return passages[0].vector
-    columns = zip(*(array.array("f", passage.vector) for passage in passages), strict=True)
-    return normalised(array.array("f", map(sum, columns)).tobytes())
 
 
 def load_engine(spec: ModelSpec, *, threads: int, queue_size: int, cache_size: int) -> Engine:

@@ -33,3 +33,7 @@ class Embedder(Protocol):
     async def embed(self, text: str, *, as_query: bool) -> Vector:
         """One vector; of a text longer than the window, the mean direction of its passages."""
         ...
+
+    def count_tokens(self, text: str) -> int:
+        """By the model's own tokenizer, without the special ones around a text."""
+        ...

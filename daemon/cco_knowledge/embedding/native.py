@@ -5,10 +5,8 @@
 is the thin layer below (0.07 s, 16 MB); the version is pinned exactly.
 """
 
-import array
 import ctypes
 import functools
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from cco_knowledge.errors import EmbeddingFailed, StartRefused
 from cco_knowledge.package_shell import install_shell
 from cco_knowledge.process_memory import release_pages
 from cco_knowledge.types import Vector
+from cco_knowledge.vectors import normalised
 
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 # NOTE: for how long OpenMP's threads spin before they sleep; read when the library is loaded. With
@@ -150,16 +149,3 @@ class Context:
 @functools.cache
 def _has_openmp() -> bool:
     return b"OPENMP = 1" in _llama.llama_print_system_info()
-
-
-def normalised(vector: bytes) -> Vector:
-    """The float32 vector at length 1.
-
-    Raises:
-        EmbeddingFailed: it has no direction.
-    """
-    numbers = array.array("f", vector)
-    length = math.hypot(*numbers)
-    if not math.isfinite(length) or length == 0.0:
-        raise EmbeddingFailed("The model gave no usable vector for the text.")
-    return Vector(array.array("f", [number / length for number in numbers]).tobytes())

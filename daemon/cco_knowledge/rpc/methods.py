@@ -13,9 +13,9 @@ import orjson
 from cco_knowledge.errors import InvalidInput, KnowledgeError
 from cco_knowledge.rpc import cursor, params
 from cco_knowledge.rpc.errors import to_wire
-from cco_knowledge.service import KnowledgeService, NewEntry
-from cco_knowledge.store.interface import Stored
-from cco_knowledge.types import Entry, Filters, Hit
+from cco_knowledge.search.searcher import Found, Hit
+from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
+from cco_knowledge.types import Entry, Filters
 
 
 class Deadline(Enum):
@@ -31,28 +31,43 @@ class Method:
 
 
 async def _store(service: KnowledgeService, given: params.StoreParams) -> object:
-    return _stored(await service.store(given.new_entry()))
+    return _outcome(await service.store(given.new_entry()))
 
 
 async def _store_batch(service: KnowledgeService, given: params.StoreBatchParams) -> object:
     outcomes = await service.store_batch([_item(item) for item in given.items])
     failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
-    stored = sum(isinstance(o, Stored) and o.duplicate_of is None for o in outcomes)
+    stored = sum(isinstance(o, StoreOutcome) and o.stored.duplicate_of is None for o in outcomes)
     return {"stored": stored, "failed": failed, "results": [_outcome(o) for o in outcomes]}
 
 
 async def _search(service: KnowledgeService, given: params.SearchParams) -> object:
     begun = time.perf_counter()
-    hits = await service.search(
+    found = await service.search(
         params.checked_text(given.query, "query"),
         given.filters(),
         limit=given.limit,
         threshold=given.threshold,
+        mode=given.mode,
+        explain=given.explain,
+    )
+    return _found(found, begun, explain=given.explain)
+
+
+async def _related(service: KnowledgeService, given: params.RelatedParams) -> object:
+    begun = time.perf_counter()
+    found = await service.related(given.id, given.filters(), given.limit)
+    return _found(found, begun, explain=False)
+
+
+async def _context(service: KnowledgeService, given: params.ContextParams) -> object:
+    context = await service.context(
+        params.checked_text(given.task, "task"), given.filters(), given.token_budget
     )
     return {
-        "results": [_hit(hit) for hit in hits],
-        "count": len(hits),
-        "query_time_ms": round((time.perf_counter() - begun) * 1000, 3),
+        "text": context.text,
+        "entries": [_hit(hit, explain=False) for hit in context.hits],
+        "tokens": context.n_tokens,
     }
 
 
@@ -131,6 +146,8 @@ METHODS: dict[str, Method] = {
     "knowledge.store": Method(params.StoreParams, _store, Deadline.BULK),
     "knowledge.store_batch": Method(params.StoreBatchParams, _store_batch, Deadline.BULK),
     "knowledge.search": Method(params.SearchParams, _search),
+    "knowledge.context": Method(params.ContextParams, _context),
+    "knowledge.related": Method(params.RelatedParams, _related),
     "knowledge.query": Method(params.QueryParams, _query),
     "knowledge.get": Method(params.GetParams, _get),
     "knowledge.update": Method(params.UpdateParams, _update, Deadline.BULK),
@@ -150,19 +167,24 @@ def _item(item: object) -> NewEntry | KnowledgeError:
         return error
 
 
-def _outcome(outcome: Stored | Exception) -> object:
-    if isinstance(outcome, Stored):
+def _outcome(outcome: StoreOutcome | Exception) -> object:
+    if isinstance(outcome, StoreOutcome):
         return _stored(outcome)
     error = to_wire(outcome)
     return {"error": {"code": error.code, "message": error.message, "data": error.data}}
 
 
-def _stored(stored: Stored) -> dict[str, object]:
+def _stored(outcome: StoreOutcome) -> dict[str, object]:
+    stored = outcome.stored
     return {
         "id": stored.id,
         "stored": stored.duplicate_of is None,
         "duplicate_of": stored.duplicate_of,
         "timestamp": stored.timestamp,
+        "similar": [
+            {"id": match.id, "timestamp": match.timestamp, "similarity": match.score}
+            for match in outcome.similar
+        ],
     }
 
 
@@ -176,12 +198,41 @@ def _entry(entry: Entry) -> dict[str, object]:
         "agent": entry.agent,
         "timestamp": entry.timestamp,
         "metadata": orjson.Fragment(entry.metadata),
+        "superseded_by": entry.superseded_by,
     }
 
 
-def _hit(hit: Hit) -> dict[str, object]:
-    score = min(max(hit.similarity, 0.0), 1.0)
-    return {**_entry(hit.entry), "score": score, "similarity": hit.similarity}
+def _found(found: Found, begun: float, *, explain: bool) -> object:
+    return {
+        "results": [_hit(hit, explain=explain) for hit in found.hits],
+        "count": len(found.hits),
+        "covered": found.covered,
+        "query_time_ms": round((time.perf_counter() - begun) * 1000, 3),
+    }
+
+
+def _hit(hit: Hit, *, explain: bool) -> dict[str, object]:
+    is_part = len(hit.embedded.passages) > 1
+    return {
+        **_entry(hit.entry),
+        "score": hit.ranked.score,
+        "similarity": hit.ranked.similarity,
+        "passage": hit.passage if is_part else None,
+        **({"explain": _explanation(hit)} if explain else {}),
+    }
+
+
+def _explanation(hit: Hit) -> dict[str, object]:
+    ranked = hit.ranked
+    return {
+        "vector": msgspec.to_builtins(ranked.by_meaning),
+        "text": msgspec.to_builtins(ranked.by_words),
+        "fusion": ranked.fusion,
+        "recency": ranked.recency,
+        "superseded_by": hit.entry.superseded_by,
+        "supersedes": list(hit.supersedes),
+        "evidence": hit.evidence,
+    }
 
 
 def _unexpected(matching: int) -> KnowledgeError:

@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from cco_knowledge.errors import InvalidInput
+from cco_knowledge.search.searcher import Mode
 from cco_knowledge.service import NewEntry, format_timestamp
 from cco_knowledge.store.interface import OnDuplicate
 from cco_knowledge.store.metadata import metadata_digest
@@ -28,6 +29,7 @@ Field = Annotated[str, msgspec.Meta(max_length=_FIELD_MAX_CHARACTERS)]
 Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_FIELD_MAX_CHARACTERS)]
 OneOrMore = Field | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=1000)]
 Ids = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=1000)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 OrderBy = Literal["timestamp", "id", "type", "project_id", "session_id", "agent"]
 
@@ -49,7 +51,6 @@ class FilterParams(Params, frozen=True, kw_only=True):
     until: Moment | None = None
     metadata: dict[str, Any] = {}
     include_superseded: bool = False
-    """Nothing is superseded yet, so both values mean the same."""
 
     def filters(self) -> Filters:
         _check_depth(self.metadata)
@@ -63,6 +64,7 @@ class FilterParams(Params, frozen=True, kw_only=True):
             metadata_digests=tuple(
                 metadata_digest(key, value) for key, value in self.metadata.items()
             ),
+            include_superseded=self.include_superseded,
         )
 
 
@@ -75,6 +77,7 @@ class StoreParams(Params, frozen=True):
     metadata: dict[str, Any] = {}
     id: Field | None = None
     timestamp: Moment | None = None
+    supersedes: Annotated[list[Value], msgspec.Meta(max_length=1000)] = []
     on_duplicate: OnDuplicate = "return"
 
     def new_entry(self) -> NewEntry:
@@ -87,6 +90,7 @@ class StoreParams(Params, frozen=True):
             metadata=encoded_metadata(self.metadata),
             id=checked_field(self.id, "id") if self.id else None,
             timestamp=_timestamp(self.timestamp, "timestamp") if self.timestamp else None,
+            supersedes=self.supersedes,
             on_duplicate=self.on_duplicate,
         )
 
@@ -95,11 +99,25 @@ class StoreBatchParams(Params, frozen=True):
     items: Annotated[list[Any], msgspec.Meta(min_length=1, max_length=1000)]
 
 
-class SearchParams(FilterParams, frozen=True):
+class _ExplainParams(FilterParams, frozen=True, kw_only=True):
+    explain: bool = False
+
+
+class SearchParams(_ExplainParams, frozen=True):
     query: str
-    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    limit: Limit = 10
     threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    mode: Literal["vector"] = "vector"
+    mode: Mode = "hybrid"
+
+
+class RelatedParams(FilterParams, frozen=True):
+    id: Field
+    limit: Limit = 10
+
+
+class ContextParams(FilterParams, frozen=True):
+    task: str
+    token_budget: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1500
 
 
 class QueryParams(FilterParams, frozen=True, kw_only=True):
@@ -122,12 +140,13 @@ class UpdateParams(Params, frozen=True):
     agent: Field | None = None
     timestamp: Moment | None = None
     metadata: dict[str, Any] | None = None
+    superseded_by: Field | None = None
 
     def changes(self) -> dict[str, str | bytes]:
         """The entry fields that were given, as the store keeps them."""
         changes: dict[str, str | bytes] = {
             name: checked_field(value, name)
-            for name in ("type", "project_id", "session_id", "agent")
+            for name in ("type", "project_id", "session_id", "agent", "superseded_by")
             if (value := getattr(self, name)) is not None
         }
         if self.text is not None:

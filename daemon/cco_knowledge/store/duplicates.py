@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cco_knowledge.errors import Conflict
+from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.store.interface import Draft, Stored
 from cco_knowledge.store.metadata import canonical_json
 from cco_knowledge.store.schema import content_digest
@@ -14,7 +14,7 @@ from cco_knowledge.types import Entry
 
 @dataclass(slots=True)
 class Known:
-    """Entries by id and by content; the oldest of equal content is the first."""
+    """Entries by id, and the current ones by content; the oldest of equal content is the first."""
 
     entries: Iterable[Entry]
     by_id: dict[str, Entry] = field(default_factory=dict)
@@ -25,8 +25,14 @@ class Known:
             self.add(entry)
 
     def add(self, entry: Entry) -> None:
+        """What is superseded may be said again: it is no duplicate any more."""
         self.by_id[entry.id] = entry
-        self.by_content.setdefault(content_digest(entry), entry)
+        if entry.superseded_by is None:
+            self.by_content.setdefault(content_digest(entry), entry)
+
+    def supersede(self, entry: Entry) -> None:
+        if self.by_content.get(content_digest(entry)) is entry:
+            del self.by_content[content_digest(entry)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +40,35 @@ class Decided:
     new: Sequence[Draft]
     outcomes: list[Stored | Exception]
     """One a draft, in their order."""
+    successors: dict[str, Entry]
+    """What the superseded ids are replaced by."""
 
 
 def decide(drafts: Sequence[Draft], known: Known) -> Decided:
     """Later drafts see earlier ones as stored: they are part of the same commit."""
     new: list[Draft] = []
     outcomes: list[Stored | Exception] = []
+    successors: dict[str, Entry] = {}
     for draft in drafts:
         outcome = _outcome(draft, known)
-        if isinstance(outcome, Stored) and outcome.duplicate_of is None:
+        outcomes.append(outcome)
+        if isinstance(outcome, Exception):
+            continue
+        if outcome.duplicate_of is None:
             new.append(draft)
             known.add(draft.embedded.entry)
-        outcomes.append(outcome)
-    return Decided(new, outcomes)
+        for replaced in draft.supersedes:
+            if replaced != outcome.id:  # as a repeated store would ask for
+                successors[replaced] = known.by_id[outcome.id]
+                known.supersede(known.by_id[replaced])
+    return Decided(new, outcomes, successors)
 
 
 def _outcome(draft: Draft, known: Known) -> Stored | Exception:
     entry = draft.embedded.entry
+    missing = [replaced for replaced in draft.supersedes if replaced not in known.by_id]
+    if missing:
+        return NotFound("`supersedes` names entries that do not exist.", ids=missing)
     same_id = known.by_id.get(entry.id)
     if same_id is not None:
         if _is_same(entry, same_id, with_timestamp=draft.has_given_timestamp):

@@ -26,7 +26,7 @@ def one_of(column: str, values: Iterable[str]) -> str:
 
 
 def predicate(filters: Filters) -> str | None:
-    """None where nothing is filtered."""
+    """None where every row passes."""
     columns = {
         "project_id": filters.project_ids,
         "type": filters.types,
@@ -41,7 +41,14 @@ def predicate(filters: Filters) -> str | None:
     conditions.extend(
         f"array_has(metadata_digests, {digest})" for digest in filters.metadata_digests
     )
-    return both(*conditions)
+    return both(*conditions, None if filters.include_superseded else _current(filters.until))
+
+
+def _current(until: str | None) -> str:
+    """Not replaced, or not yet at `until`."""
+    if until is None:
+        return "superseded_at IS NULL"
+    return f"(superseded_at IS NULL OR superseded_at > {quoted(until)})"
 
 
 def after(start: PageStart) -> str:

@@ -9,12 +9,14 @@ from cco_knowledge.types import (
     EmbeddedEntry,
     Entry,
     Filters,
-    Hit,
+    Match,
+    Passage,
     StoreFacts,
     Totals,
     Vector,
 )
 
+ANY = Filters(include_superseded=True)
 OnDuplicate = Literal["return", "store", "reject"]
 
 
@@ -26,6 +28,8 @@ class Draft:
     on_duplicate: OnDuplicate
     has_given_timestamp: bool
     """A repeat with the same id is the same entry even if "now" has moved on."""
+    supersedes: Sequence[str] = ()
+    """The ids of the entries that this one replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +52,32 @@ class Store(Protocol):
     async def insert(self, drafts: Sequence[Draft]) -> list[Stored | Exception]:
         """One outcome a draft, in order: durable when this returns, and in the next search.
 
-        A conflict is the outcome of its draft alone. Cancelling the caller does not take back
-        what the writer has begun.
+        A conflict, or an id to supersede that does not exist, is the outcome of its draft alone.
+        An entry and the marks on those that it replaces are one commit. Cancelling the caller
+        does not take back what the writer has begun.
 
         Raises:
             StoreFailed, StorageFull: nothing of these drafts was stored.
         """
         ...
 
-    async def search(self, vector: Vector, filters: Filters, limit: int) -> list[Hit]:
-        """The nearest entries among those that match, nearest first. Exact."""
+    async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
+        """The entries with the nearest passages among those that pass, nearest first. Exact."""
         ...
+
+    async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
+        """The entries that hold any of the terms among those that pass, by BM25."""
+        ...
+
+    async def similarities(self, vector: Vector, ids: Sequence[str]) -> dict[str, float]:
+        """The cosine of each entry's nearest passage."""
+        ...
+
+    async def embedded(self, ids: Sequence[str], filters: Filters) -> list[EmbeddedEntry]:
+        """Like `get`, with the passages."""
+        ...
+
+    async def count(self, filters: Filters) -> int: ...
 
     async def query(
         self,
@@ -74,15 +93,24 @@ class Store(Protocol):
         """Those that exist, in the order of `ids`."""
         ...
 
-    async def replace(self, entry: Entry, passages: EmbeddedEntry | None) -> None:
+    async def replaced_by(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """The ids that each of `ids` is the direct successor of, where there are any."""
+        ...
+
+    async def replace(self, entry: Entry, passages: Sequence[Passage] | None) -> None:
         """Write all fields of an existing entry; None keeps the vectors that it has.
 
+        What is superseded stays so; `superseded_at` follows from `superseded_by`.
+
         Raises:
-            NotFound
+            NotFound: this entry, or its successor.
+            Conflict: the successor is superseded by this entry.
         """
         ...
 
-    async def delete(self, ids: Sequence[str]) -> int: ...
+    async def delete(self, ids: Sequence[str]) -> int:
+        """What a deleted entry had replaced belongs to its successor; without one it is current."""
+        ...
 
     async def delete_matching(self, filters: Filters, expect: int) -> int:
         """Raises Conflict, and deletes nothing, when not exactly `expect` entries match."""

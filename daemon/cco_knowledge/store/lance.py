@@ -1,9 +1,13 @@
-"""The store on LanceDB: one table, one row an entry, one writer."""
+"""The store on LanceDB: one table, one row an entry, one writer.
+
+Reads are in `reads.py`; here is what changes the table.
+"""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -12,38 +16,34 @@ from cco_knowledge.store import duplicates, schema
 from cco_knowledge.store.compaction import Compaction
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import category, translated
-from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
-from cco_knowledge.store.interface import Draft, Page
+from cco_knowledge.store.filters import both, one_of, quoted
+from cco_knowledge.store.indexes import ensure_indexes
+from cco_knowledge.store.interface import Draft
 from cco_knowledge.store.native import Scannable, lance, pa, panics_caught
+from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import (
     EmbeddedEntry,
     Entry,
     Filters,
-    Hit,
     ModelIdentity,
+    Passage,
     StoreFacts,
-    Totals,
-    Vector,
 )
 
 TABLE = "knowledge"
-_HAS_PASSAGES = "passages IS NOT NULL"
-_SCAN_BATCH_ROWS = 8192
-
 _T = TypeVar("_T")
 
 
-class LanceStore:
+class LanceStore(LanceReads):
     """Implements `store.interface.Store`. Made by `open`, ended by `close`."""
 
     def __init__(self, connection: Any, table: Any, disk: Disk) -> None:
+        super().__init__(table)
         self._connection = connection
-        self._table = table
         self._disk = disk
         self._schema: Any = None
-        self._has_passages = False
         self._seen = SeenKeys(())
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
@@ -69,17 +69,17 @@ class LanceStore:
                 table = await _open_table(connection, model)
                 found = await table.schema()
                 schema.check_schema(found, model)
-                has_passages = await table.count_rows(_HAS_PASSAGES) > 0
-                seen = SeenKeys(await _keys(table))
+                await ensure_indexes(table)
+                store = cls(connection, table, Disk(folder))
+                store._schema = found
+                store._seen = SeenKeys(await store._keys())
+                await store.prepare()
+                await store._compaction.take_over()
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
                 f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
                 "Restore a copy of the folder, or move it away to begin with an empty store."
             ) from error
-        store = cls(connection, table, Disk(folder))
-        store._schema = found
-        store._has_passages = has_passages
-        store._seen = seen
         store._writing = asyncio.create_task(store._writer.run(), name="writer")
         return store
 
@@ -102,129 +102,45 @@ class LanceStore:
     async def insert(self, drafts: Sequence[Draft]) -> list[Outcome]:
         return await self._writer.insert(drafts)
 
-    async def replace(self, entry: Entry, passages: EmbeddedEntry | None) -> None:
+    async def replace(self, entry: Entry, passages: Sequence[Passage] | None) -> None:
         async def apply() -> None:
-            embedded = passages or await self._with_stored_passages(entry)
-            batch = schema.to_batch([embedded], self._schema)
-            merged = await self._table.execute_merge_insert(
-                pa.RecordBatchReader.from_batches(self._schema, [batch]), _UPDATE_BY_ID
-            )
-            if merged.num_updated_rows == 0:
+            rows = await self._rows(schema.EMBEDDED_COLUMNS, one_of("id", [entry.id]))
+            if entry.id not in rows:
                 raise NotFound("No entry has this id.", id=entry.id)
-            self._remember(entry)
-            self._has_passages |= len(embedded.passages) > 1
+            stored = schema.to_embedded(rows[entry.id])
+            successor = await self._successor(entry, stored.entry)
+            marks = replace(entry, superseded_by=successor[0], superseded_at=successor[1])
+            changed = EmbeddedEntry(marks, passages or stored.passages)
+            await self._merge([await self._to_batch([changed])])
+            self._learn(changed)
 
         await self._change(apply)
 
     async def delete(self, ids: Sequence[str]) -> int:
-        async def apply() -> int:
-            return int((await self._table.delete(one_of("id", ids))).num_deleted_rows)
-
-        return await self._change(apply)
+        return await self._change(lambda: self._delete(one_of("id", ids)))
 
     async def delete_matching(self, filters: Filters, expect: int) -> int:
-        condition = predicate(filters)
-
         async def apply() -> int:
+            condition = self._predicate(filters)
             found = await self._table.count_rows(condition)
             if found != expect:
                 raise Conflict(
                     f"{found} entries match, {expect} were expected. Nothing was deleted.",
                     matching=found,
                 )
-            return int((await self._table.delete(condition or "true")).num_deleted_rows)
+            return await self._delete(condition)
 
         return await self._change(apply)
 
     async def cleanup(self, filters: Filters) -> list[str]:
         async def apply() -> list[str]:
-            ids = await self._ids(filters)
+            condition = self._predicate(filters)
+            ids = await self._ids(condition)
             if ids:
-                await self._table.delete(predicate(filters) or "true")
+                await self._delete(condition)
             return ids
 
         return await self._change(apply)
-
-    async def search(self, vector: Vector, filters: Filters, limit: int) -> list[Hit]:
-        condition = predicate(filters)
-        searches = [self._nearest("vector", vector, condition, limit)]
-        if self._has_passages:
-            in_passages = both(_HAS_PASSAGES, condition)
-            searches.append(self._nearest("passages", vector, in_passages, limit))
-        best: dict[str, Hit] = {}
-        with translated("search"):
-            for hit in (hit for hits in await asyncio.gather(*searches) for hit in hits):
-                known = best.get(hit.entry.id)
-                if known is None or known.similarity < hit.similarity:
-                    best[hit.entry.id] = hit
-        return sorted(best.values(), key=lambda hit: (-hit.similarity, hit.entry.id))[:limit]
-
-    async def query(
-        self,
-        filters: Filters,
-        *,
-        order_by: str,
-        descending: bool,
-        limit: int,
-        start: PageStart | None,
-    ) -> Page:
-        condition = predicate(filters)
-        query = self._table.query()
-        _where(query, both(condition, after(start) if start else None))
-        query.select_columns(list(schema.ENTRY_COLUMNS))
-        query.order_by(_ordering(order_by, descending=descending))
-        query.limit(limit + 1)
-        with translated("query"):
-            total = await self._table.count_rows(condition)
-            entries = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
-        page = entries[:limit]
-        more = len(entries) > limit
-        last = page[-1] if more else None
-        following = (
-            PageStart(order_by, descending, getattr(last, order_by), last.id) if last else None
-        )
-        return Page(page, total, following)
-
-    async def get(self, ids: Sequence[str]) -> list[Entry]:
-        query = self._table.query()
-        _where(query, one_of("id", ids))
-        query.select_columns(list(schema.ENTRY_COLUMNS))
-        with translated("get"):
-            entries = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
-        by_id = {entry.id: entry for entry in entries}
-        return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
-
-    async def find_ids(self, filters: Filters) -> list[str]:
-        with translated("query"):
-            return await self._ids(filters)
-
-    async def totals(self, filters: Filters) -> Totals:
-        """One scan of four columns, a batch at a time."""
-        query = self._table.query()
-        _where(query, predicate(filters))
-        query.select_columns(["type", "agent", "project_id", "timestamp"])
-        counts: dict[str, Counter[str]] = {
-            "type": Counter(),
-            "agent": Counter(),
-            "project_id": Counter(),
-        }
-        total, oldest, newest = 0, None, None
-        with translated("stats"):
-            async for batch in await query.execute(_SCAN_BATCH_ROWS, None):
-                total += batch.num_rows
-                for column, counter in counts.items():
-                    counter.update(batch.column(column).to_pylist())
-                times = batch.column("timestamp").to_pylist()
-                oldest = min([*times, oldest] if oldest else times)
-                newest = max([*times, newest] if newest else times)
-        return Totals(
-            total_records=total,
-            by_type=dict(counts["type"].most_common()),
-            by_agent=dict(counts["agent"].most_common()),
-            by_project=dict(counts["project_id"].most_common()),
-            oldest_record=oldest,
-            newest_record=newest,
-        )
 
     async def facts(self) -> StoreFacts:
         loop = asyncio.get_running_loop()
@@ -236,41 +152,94 @@ class LanceStore:
             bytes=size_bytes,
             fragments=int(stats["fragment_stats"]["num_fragments"]),
             versions=versions,
-            unindexed_rows=sum(index.num_unindexed_rows or 0 for index in indices),
+            unindexed_rows=max((index.num_unindexed_rows or 0 for index in indices), default=0),
         )
 
     async def _commit(self, drafts: Sequence[Draft]) -> list[Outcome]:
         with translated("write"):
             known = await self._known(drafts)
         decided = duplicates.decide(drafts, known)
-        if decided.new:
-            for draft in decided.new:
-                self._remember(draft.embedded.entry)
-            batch = schema.to_batch([draft.embedded for draft in decided.new], self._schema)
-            with translated("write"):
-                self._disk.check_present()
-                await self._table.add(Scannable(batch), "append")
-                await self._sync()
-            self._has_passages |= any(len(d.embedded.passages) > 1 for d in decided.new)
-            self._compaction.after_commit()
+        if decided.new or decided.successors:
+            await self._write(decided)
         return decided.outcomes
 
+    async def _write(self, decided: duplicates.Decided) -> None:
+        """The new rows, and the marks on those that they replace: one commit."""
+        new = [_marked(draft.embedded, decided.successors) for draft in decided.new]
+        batch = await self._to_batch(new)
+        for embedded in new:
+            self._learn(embedded)
+        with translated("write"):
+            self._disk.check_present()
+            if decided.successors:
+                # NOTE: an append and a compaction get along; an update would make it fail.
+                await self._compaction.finish()
+                self._has_superseded = True
+                await self._merge([batch, *await self._superseded_rows(decided.successors)])
+            else:
+                await self._table.add(Scannable(batch), "append")
+            await self._sync()
+        self._compaction.after_commit(batch.num_rows)
+
     async def _known(self, drafts: Sequence[Draft]) -> duplicates.Known:
-        """The stored entries that share an id or the content with a draft."""
+        """The stored entries that share an id or the content with a draft, or that it replaces."""
         entries = [draft.embedded.entry for draft in drafts]
-        if not any(e.id in self._seen or schema.content_digest(e) in self._seen for e in entries):
+        replaced = [entry_id for draft in drafts for entry_id in draft.supersedes]
+        if not replaced and not any(
+            e.id in self._seen or schema.content_digest(e) in self._seen for e in entries
+        ):
             return duplicates.Known([])
         digests = ", ".join(f"X'{schema.content_digest(e).hex()}'" for e in entries)
-        ids = one_of("id", (entry.id for entry in entries))
-        query = self._table.query()
-        _where(query, f"{ids} OR content_digest IN ({digests})")
-        query.select_columns(list(schema.ENTRY_COLUMNS))
-        found = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
-        return duplicates.Known(found)
+        ids = one_of("id", [*(entry.id for entry in entries), *replaced])
+        return duplicates.Known(await self._entries(f"{ids} OR content_digest IN ({digests})"))
 
-    def _remember(self, entry: Entry) -> None:
-        self._seen.add(entry.id)
-        self._seen.add(schema.content_digest(entry))
+    async def _superseded_rows(self, successors: Mapping[str, Entry]) -> list[Any]:
+        """The stored rows of the ids, marked; not those that are so already."""
+        rows = await self._rows(self._schema.names, one_of("id", successors))
+        return [
+            schema.superseded(row, successors[entry_id])
+            for entry_id, row in rows.items()
+            if row.column("superseded_by")[0].as_py() != successors[entry_id].id
+        ]
+
+    async def _merge(self, batches: Sequence[Any]) -> None:
+        """Rows in place of those with the same id, and the others beside them; one commit."""
+        aligned = [pa.record_batch(batch.columns, schema=self._schema) for batch in batches]
+        await self._table.execute_merge_insert(
+            pa.RecordBatchReader.from_batches(self._schema, aligned), _UPSERT_BY_ID
+        )
+
+    async def _delete(self, condition: str | None) -> int:
+        """How many rows went. What points to them points past them before."""
+        restored = await self._repoint(condition) if self._has_superseded else []
+        # What becomes current by this must not go as such.
+        spared = f"NOT ({one_of('id', restored)})" if restored else None
+        return int((await self._table.delete(both(condition, spared) or "true")).num_deleted_rows)
+
+    async def _repoint(self, condition: str | None) -> list[str]:
+        """The ids that have no successor any more."""
+        pointers = await self._pointers("true")
+        involved = sorted({*pointers, *pointers.values()})
+        gone = set(await self._ids(both(one_of("id", involved), condition))) if involved else set()
+        moved: dict[str | None, list[str]] = {}
+        for entry_id, target in pointers.items():
+            if target in gone and entry_id not in gone:
+                moved.setdefault(_first_kept(target, pointers, gone), []).append(entry_id)
+        for kept, ids in moved.items():
+            changes = (
+                {"superseded_by": quoted(kept)}
+                if kept is not None
+                else {"superseded_by": "NULL", "superseded_at": "NULL"}
+            )
+            await self._table.update(changes, one_of("id", ids))
+        return moved.get(None, [])
+
+    def _learn(self, embedded: EmbeddedEntry) -> None:
+        """What later reads and stores cannot leave out any more."""
+        self._seen.add(embedded.entry.id)
+        self._seen.add(schema.content_digest(embedded.entry))
+        self._has_passages |= len(embedded.passages) > 1
+        self._has_superseded |= embedded.entry.superseded_by is not None
 
     async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
         async def alone() -> _T:
@@ -287,41 +256,55 @@ class LanceStore:
     async def _sync(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)
 
-    async def _nearest(
-        self, column: str, vector: Vector, condition: str | None, limit: int
-    ) -> list[Hit]:
-        numbers = pa.Array.from_buffers(
-            pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)]
-        )
-        query = self._table.query().nearest_to(numbers)
-        query.column(column)
-        query.distance_type("cosine")
-        query.select_columns([*schema.ENTRY_COLUMNS, "_distance"])
-        query.limit(limit)
-        _where(query, condition)
-        stream = await query.execute()
+    async def _successor(self, entry: Entry, stored: Entry) -> tuple[str | None, str | None]:
+        """`superseded_by` and `superseded_at` of a changed entry; nothing takes them back."""
+        by = entry.superseded_by
+        if by is None or by == stored.superseded_by:  # since it was read, another may have come
+            return stored.superseded_by, stored.superseded_at
+        successors = await self.get([by])
+        if not successors:
+            raise NotFound("No entry has the id in `superseded_by`.", id=by)
+        pointers = await self._pointers("true")
+        following: str | None = by
+        while following is not None:
+            if following == entry.id:
+                raise Conflict(
+                    "An entry is not superseded by itself or by what it replaced.", id=by
+                )
+            following = pointers.get(following)
+        return by, stored.superseded_at or successors[0].timestamp
+
+    async def _to_batch(self, entries: Sequence[EmbeddedEntry]) -> Any:
+        """On a thread: the terms of long texts take a tenth of a second."""
+        work = partial(schema.to_batch, entries, self._schema)
+        return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
+
+    async def _keys(self) -> list[str | bytes]:
+        """The ids and content digests of all rows."""
+        batches = await self._select(["id", "content_digest"], None)
         return [
-            Hit(entry, 1.0 - distance)
-            async for batch in stream
-            for entry, distance in zip(
-                schema.to_entries(batch), batch.column("_distance").to_pylist(), strict=True
-            )
+            key
+            for batch in batches
+            for column in ("id", "content_digest")
+            for key in batch.column(column).to_pylist()
         ]
 
-    async def _ids(self, filters: Filters) -> list[str]:
-        query = self._table.query()
-        _where(query, predicate(filters))
-        query.select_columns(["id"])
-        return [i for batch in await _collect(query) for i in batch.column("id").to_pylist()]
 
-    async def _with_stored_passages(self, entry: Entry) -> EmbeddedEntry:
-        query = self._table.query()
-        _where(query, one_of("id", [entry.id]))
-        query.select_columns(["vector", "passages", "passage_spans"])
-        rows = [batch for batch in await _collect(query) if batch.num_rows]
-        if not rows:
-            raise NotFound("No entry has this id.", id=entry.id)
-        return EmbeddedEntry(entry, schema.to_passages(rows[0]))
+def _marked(embedded: EmbeddedEntry, successors: Mapping[str, Entry]) -> EmbeddedEntry:
+    """As it is stored, where a later one of the same commit replaces it."""
+    by = successors.get(embedded.entry.id)
+    if by is None:
+        return embedded
+    entry = replace(embedded.entry, superseded_by=by.id, superseded_at=by.timestamp)
+    return replace(embedded, entry=entry)
+
+
+def _first_kept(target: str, pointers: Mapping[str, str], gone: set[str]) -> str | None:
+    """Along the chain of successors; None where it ends among those that go."""
+    following: str | None = target
+    while following in gone:
+        following = pointers.get(following)
+    return following
 
 
 def _make_folder(folder: Path) -> None:
@@ -334,16 +317,17 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-_UPDATE_BY_ID = {
+_UPSERT_BY_ID = {
     "on": ["id"],
     "when_matched_update_all": True,
     "when_matched_update_all_condition": None,
-    "when_not_matched_insert_all": False,
+    "when_not_matched_insert_all": True,
     "when_not_matched_by_source_delete": False,
     "when_not_matched_by_source_condition": None,
     "when_not_matched_by_source_condition_expr": None,
     "timeout": None,
-    "use_index": True,
+    # NOTE: the index on `id` makes LanceDB's upserts duplicate rows under races (lance#8949).
+    "use_index": False,
     "use_lsm": None,
     "validate_single_shard": None,
 }
@@ -358,33 +342,3 @@ async def _open_table(connection: Any, model: ModelIdentity) -> Any:
     # NOTE: without it LanceDB's upserts duplicate new keys silently (lancedb#2463).
     await table.set_unenforced_primary_key(["id"])
     return table
-
-
-async def _keys(table: Any) -> list[str | bytes]:
-    """The ids and content digests of all rows."""
-    query = table.query()
-    query.select_columns(["id", "content_digest"])
-    batches = await _collect(query)
-    return [
-        key
-        for batch in batches
-        for column in ("id", "content_digest")
-        for key in batch.column(column).to_pylist()
-    ]
-
-
-def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
-    """The id makes the order total, so that pages neither repeat nor skip."""
-    return [
-        {"column_name": name, "ascending": not descending, "nulls_first": False}
-        for name in dict.fromkeys([column, "id"])
-    ]
-
-
-def _where(query: Any, condition: str | None) -> None:
-    if condition is not None:
-        query.where(condition)
-
-
-async def _collect(query: Any) -> list[Any]:
-    return [batch async for batch in await query.execute(_SCAN_BATCH_ROWS, None)]

@@ -2,7 +2,7 @@
 
 The first nine columns are those of the Node.js tool that this daemon replaces. `vector` is the
 first passage's; a long text has its further passages in `passages`, so that an entry is one row
-and changes in one commit.
+and changes in one commit. `terms` holds what full-text search looks through.
 """
 
 import hashlib
@@ -16,9 +16,10 @@ import orjson
 from cco_knowledge.errors import StartRefused
 from cco_knowledge.store.metadata import metadata_digests
 from cco_knowledge.store.native import pa
+from cco_knowledge.terms import terms
 from cco_knowledge.types import EmbeddedEntry, Entry, ModelIdentity, Passage, Vector
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 ENTRY_COLUMNS = (
     "id",
@@ -29,14 +30,18 @@ ENTRY_COLUMNS = (
     "agent",
     "timestamp",
     "metadata",
+    "superseded_by",
+    "superseded_at",
 )
+EMBEDDED_COLUMNS = (*ENTRY_COLUMNS, "vector", "passages", "passage_spans")
+_REQUIRED_COLUMNS = ENTRY_COLUMNS[1:8]
 _DIGEST_BYTES = 16
 
 
 def table_schema(model: ModelIdentity) -> Any:
     """The Arrow schema; its metadata say which model's vectors these are."""
     vector = pa.list_(pa.float32(), model.dim)
-    texts = ((name, pa.string()) for name in ENTRY_COLUMNS[1:])
+    texts = ((name, pa.string()) for name in _REQUIRED_COLUMNS)
     required = [("id", pa.string()), ("vector", vector), *texts]
     return pa.schema(
         [
@@ -45,6 +50,9 @@ def table_schema(model: ModelIdentity) -> Any:
             pa.field("metadata_digests", pa.list_(pa.int64()), nullable=False),
             pa.field("passages", pa.list_(vector)),
             pa.field("passage_spans", pa.list_(pa.int32()), nullable=False),
+            pa.field("terms", pa.string(), nullable=False),
+            pa.field("superseded_by", pa.string()),
+            pa.field("superseded_at", pa.string()),
         ],
         metadata={
             "cco.schema_version": str(SCHEMA_VERSION),
@@ -100,8 +108,12 @@ def to_batch(entries: Sequence[EmbeddedEntry], schema: Any) -> Any:
     rows = [embedded.entry for embedded in entries]
     columns = {
         "vector": _vectors([embedded.passages[0].vector for embedded in entries], dim),
-        **{name: pa.array([getattr(row, name) for row in rows]) for name in ENTRY_COLUMNS[:-1]},
-        "metadata": pa.array([row.metadata.decode() for row in rows]),
+        **{
+            name: pa.array([getattr(row, name) for row in rows], pa.string())
+            for name in ENTRY_COLUMNS
+            if name != "metadata"
+        },
+        "metadata": pa.array([row.metadata.decode() for row in rows], pa.string()),
         "content_digest": pa.array(map(content_digest, rows), pa.binary(_DIGEST_BYTES)),
         "metadata_digests": pa.array(
             [metadata_digests(msgspec.json.decode(row.metadata)) for row in rows],
@@ -109,6 +121,7 @@ def to_batch(entries: Sequence[EmbeddedEntry], schema: Any) -> Any:
         ),
         "passages": _further_passages(entries, dim),
         "passage_spans": pa.array([_spans(e.passages) for e in entries], pa.list_(pa.int32())),
+        "terms": pa.array([" ".join(terms(row.text)) for row in rows], pa.string()),
     }
     return pa.record_batch([columns[field.name] for field in schema], schema=schema)
 
@@ -118,8 +131,22 @@ def to_entries(batch: Any) -> list[Entry]:
     return [Entry(**{**row, "metadata": row["metadata"].encode()}) for row in rows]
 
 
-def to_passages(row: Any) -> list[Passage]:
-    """The passages of a one-row batch, as they were stored."""
+def superseded(row: Any, by: Entry) -> Any:
+    """A one-row batch of all columns, marked as replaced; hidden since its first successor came."""
+    since = row.column("superseded_at")[0].as_py() or by.timestamp
+    for name, value in {"superseded_by": by.id, "superseded_at": since}.items():
+        at = row.schema.get_field_index(name)
+        row = row.set_column(at, row.schema.field(name), pa.array([value], pa.string()))
+    return row
+
+
+def to_embedded(row: Any) -> EmbeddedEntry:
+    """A one-row batch of at least `EMBEDDED_COLUMNS`."""
+    (entry,) = to_entries(row)
+    return EmbeddedEntry(entry, _passages(row))
+
+
+def _passages(row: Any) -> list[Passage]:
     spans = row.column("passage_spans")[0].as_py()
     further = row.column("passages")[0]
     vectors = [_vector_bytes(row.column("vector"))]

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from cco_knowledge.embedding.engine import Engine, mean
+from cco_knowledge.embedding.engine import Engine
 from cco_knowledge.embedding.interface import Priority
 from cco_knowledge.embedding.native import Model
 from cco_knowledge.errors import EmbeddingFailed, Overloaded, Unavailable
@@ -192,9 +192,3 @@ async def test_a_closed_engine_refuses_what_waits_at_once(engine: Engine, model:
         await waiting
     assert model.order() == ["running"]
     assert waited_s < 4
-
-
-def test_the_mean_of_passages_is_a_direction() -> None:
-    passages = [Passage(0, 1, vector_of(1, 0)), Passage(1, 2, vector_of(0, 1))]
-    assert list(array.array("f", mean(passages))) == pytest.approx([0.5**0.5] * 2)
-    assert mean(passages[:1]) == passages[0].vector

@@ -45,7 +45,8 @@ def test_values_never_change_the_shape_of_a_predicate(
 
 
 def test_no_filter_is_no_predicate() -> None:
-    assert predicate(Filters()) is None
+    assert predicate(Filters(include_superseded=True)) is None
+    assert predicate(Filters()) == "superseded_at IS NULL"
     assert both(None, None) is None
     assert both("a", None, "b") == "a AND b"
     assert one_of("id", ["a", "b'c"]) == "id IN ('a', 'b''c')"

@@ -1,0 +1,108 @@
+"""How near unrelated queries come to what is stored, by chance."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cco_knowledge.embedding.interface import Embedder
+from cco_knowledge.search.probes import PROBES
+from cco_knowledge.store.interface import ANY, Store
+from cco_knowledge.types import Filters, Vector
+
+_DEPTH = 100
+_QUANTILE = 0.75
+"""Of the probes: their upper end is where a store happens to know something of the matter."""
+_AT_LEAST = 8
+"""So many probes are something to go by."""
+_MIXED_PROBES = [probe for at in range(_AT_LEAST) for probe in PROBES[at::_AT_LEAST]]
+_STALE = 1.25
+_WRONG = 2.0
+"""By this factor the store has grown or shrunk: measure again beside the searches, or before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    n_entries: int
+    cosines: Sequence[float]
+    """At each rank, from the nearest on."""
+
+    def at(self, n_entries: int) -> float:
+        """Among so many of the entries. The nearest of a tenth is the tenth of all."""
+        if not self.cosines:
+            return 0.0
+        rank = round(self.n_entries / max(n_entries, 1))
+        return self.cosines[min(max(rank, 1), len(self.cosines)) - 1]
+
+    def is_off(self, n_entries: int, factor: float) -> bool:
+        fewer, more = sorted((self.n_entries, n_entries))
+        return more > factor * fewer
+
+
+class Calibration:
+    """Measured on first use, and again as the store grows. Costs as much as 64 searches.
+
+    A search that comes before there is anything to go by waits for the first few probes only.
+    """
+
+    def __init__(self, store: Store, embedder: Embedder) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._probes: list[Vector] = []
+        self._levels: _Levels | None = None
+        self._first: asyncio.Future[_Levels] | None = None
+        self._measuring: asyncio.Task[None] | None = None
+
+    async def by_chance(self, filters: Filters) -> float:
+        """The cosine of the nearest entry to an unrelated query, among those that pass."""
+        n_passing, n_entries = await asyncio.gather(
+            self._store.count(filters), self._store.count(ANY)
+        )
+        return (await self._current(n_entries)).at(n_passing)
+
+    async def close(self) -> None:
+        if self._measuring is not None:
+            self._measuring.cancel()
+            await asyncio.wait({self._measuring})
+
+    async def _current(self, n_entries: int) -> _Levels:
+        levels = self._levels
+        if levels is not None and not levels.is_off(n_entries, _STALE):
+            return levels
+        if self._measuring is None or self._measuring.done():
+            self._first = asyncio.get_running_loop().create_future()
+            self._measuring = asyncio.create_task(
+                self._measure(n_entries, self._first), name="calibration"
+            )
+        if levels is not None and not levels.is_off(n_entries, _WRONG):
+            return levels
+        assert self._first is not None  # noqa: S101  # set with the task above
+        return await asyncio.shield(self._first)
+
+    async def _measure(self, n_entries: int, first: "asyncio.Future[_Levels]") -> None:
+        cosines: list[list[float]] = []
+        levels = _Levels(n_entries, ())
+        try:
+            for at in range(len(PROBES)):  # one after the other: searches go before
+                matches = await self._store.nearest(await self._probe(at), ANY, _DEPTH)
+                cosines.append([match.score for match in matches])
+                if len(cosines) % _AT_LEAST == 0:
+                    ranks = zip(*cosines, strict=False)
+                    levels = _Levels(n_entries, [_quantile(values) for values in ranks])
+                    if not first.done():
+                        first.set_result(levels)
+            self._levels = levels
+        except BaseException as error:
+            if not first.done():
+                first.set_exception(error)
+                first.exception()  # nobody may be waiting for it
+            raise
+
+    async def _probe(self, at: int) -> Vector:
+        if at == len(self._probes):
+            text = _MIXED_PROBES[at]
+            self._probes.append(await self._embedder.embed(text, as_query=True))
+        return self._probes[at]
+
+
+def _quantile(values: Sequence[float]) -> float:
+    return sorted(values)[int(_QUANTILE * len(values))]

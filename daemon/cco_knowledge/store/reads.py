@@ -1,0 +1,227 @@
+"""What can be asked of the table. Reads see every commit that was acknowledged."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cco_knowledge.store import schema
+from cco_knowledge.store.failures import translated
+from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
+from cco_knowledge.store.interface import Page
+from cco_knowledge.store.native import pa
+from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals, Vector
+
+_HAS_PASSAGES = "passages IS NOT NULL"
+_IS_SUPERSEDED = "superseded_by IS NOT NULL"
+_SCAN_BATCH_ROWS = 8192
+_MATCH_COLUMNS = ["id", "timestamp"]
+
+
+class LanceReads:
+    """The reading half of `store.interface.Store`."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._has_passages = False
+        self._has_superseded = False
+
+    async def prepare(self) -> None:
+        """Learn what searches may leave out, because no row has it."""
+        self._has_passages = await self._table.count_rows(_HAS_PASSAGES) > 0
+        self._has_superseded = await self._table.count_rows(_IS_SUPERSEDED) > 0
+
+    async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
+        return await self._nearest(vector, self._predicate(filters), limit)
+
+    async def similarities(self, vector: Vector, ids: Sequence[str]) -> dict[str, float]:
+        if not ids:
+            return {}
+        matches = await self._nearest(vector, one_of("id", ids), len(ids))
+        return {match.id: match.score for match in matches}
+
+    async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
+        if not terms:
+            return []
+        query = self._table.query().nearest_to_text(
+            {"query": " ".join(terms), "columns": ["terms"]}
+        )
+        _where(query, self._predicate(filters))
+        query.select_columns([*_MATCH_COLUMNS, "_score"])
+        query.limit(limit)
+        with translated("search"):
+            return [match async for match in _matches(await query.execute(None, None), "_score")]
+
+    async def embedded(self, ids: Sequence[str], filters: Filters) -> list[EmbeddedEntry]:
+        if not ids:
+            return []
+        condition = both(one_of("id", ids), self._predicate(filters))
+        with translated("search"):
+            rows = await self._rows(schema.EMBEDDED_COLUMNS, condition)
+        return [schema.to_embedded(rows[i]) for i in dict.fromkeys(ids) if i in rows]
+
+    async def count(self, filters: Filters) -> int:
+        with translated("query"):
+            return int(await self._table.count_rows(self._predicate(filters)))
+
+    async def query(
+        self,
+        filters: Filters,
+        *,
+        order_by: str,
+        descending: bool,
+        limit: int,
+        start: PageStart | None,
+    ) -> Page:
+        condition = self._predicate(filters)
+        query = self._table.query()
+        _where(query, both(condition, after(start) if start else None))
+        query.select_columns(list(schema.ENTRY_COLUMNS))
+        query.order_by(_ordering(order_by, descending=descending))
+        query.limit(limit + 1)
+        with translated("query"):
+            total = await self._table.count_rows(condition)
+            entries = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
+        page = entries[:limit]
+        more = len(entries) > limit
+        last = page[-1] if more else None
+        following = (
+            PageStart(order_by, descending, getattr(last, order_by), last.id) if last else None
+        )
+        return Page(page, total, following)
+
+    async def get(self, ids: Sequence[str]) -> list[Entry]:
+        if not ids:
+            return []
+        with translated("get"):
+            entries = await self._entries(one_of("id", ids))
+        by_id = {entry.id: entry for entry in entries}
+        return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
+
+    async def replaced_by(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        if not (ids and self._has_superseded):
+            return {}
+        with translated("query"):
+            pointers = await self._pointers(one_of("superseded_by", ids))
+        found: dict[str, list[str]] = {}
+        for replaced, successor in sorted(pointers.items()):
+            found.setdefault(successor, []).append(replaced)
+        return found
+
+    async def find_ids(self, filters: Filters) -> list[str]:
+        with translated("query"):
+            return await self._ids(self._predicate(filters))
+
+    async def totals(self, filters: Filters) -> Totals:
+        """One scan of four columns, a batch at a time."""
+        query = self._table.query()
+        _where(query, self._predicate(filters))
+        query.select_columns(["type", "agent", "project_id", "timestamp"])
+        counts: dict[str, Counter[str]] = {
+            "type": Counter(),
+            "agent": Counter(),
+            "project_id": Counter(),
+        }
+        total, oldest, newest = 0, None, None
+        with translated("stats"):
+            async for batch in await query.execute(_SCAN_BATCH_ROWS, None):
+                total += batch.num_rows
+                for column, counter in counts.items():
+                    counter.update(batch.column(column).to_pylist())
+                times = batch.column("timestamp").to_pylist()
+                oldest = min([*times, oldest] if oldest else times)
+                newest = max([*times, newest] if newest else times)
+        return Totals(
+            total_records=total,
+            by_type=dict(counts["type"].most_common()),
+            by_agent=dict(counts["agent"].most_common()),
+            by_project=dict(counts["project_id"].most_common()),
+            oldest_record=oldest,
+            newest_record=newest,
+        )
+
+    def _predicate(self, filters: Filters) -> str | None:
+        if not self._has_superseded and not filters.include_superseded:
+            filters = replace(filters, include_superseded=True)
+        return predicate(filters)
+
+    async def _nearest(self, vector: Vector, condition: str | None, limit: int) -> list[Match]:
+        searches = [self._nearest_in("vector", vector, condition, limit)]
+        if self._has_passages:
+            in_passages = both(_HAS_PASSAGES, condition)
+            searches.append(self._nearest_in("passages", vector, in_passages, limit))
+        best: dict[str, Match] = {}
+        with translated("search"):
+            for match in (m for matches in await asyncio.gather(*searches) for m in matches):
+                known = best.get(match.id)
+                if known is None or known.score < match.score:
+                    best[match.id] = match
+        return sorted(best.values(), key=lambda match: (-match.score, match.id))[:limit]
+
+    async def _nearest_in(
+        self, column: str, vector: Vector, condition: str | None, limit: int
+    ) -> list[Match]:
+        numbers = pa.Array.from_buffers(
+            pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)]
+        )
+        query = self._table.query().nearest_to(numbers)
+        query.column(column)
+        query.distance_type("cosine")
+        query.select_columns([*_MATCH_COLUMNS, "_distance"])
+        query.limit(limit)
+        _where(query, condition)
+        distances = _matches(await query.execute(), "_distance")
+        return [Match(m.id, m.timestamp, 1.0 - m.score) async for m in distances]
+
+    async def _entries(self, condition: str | None) -> list[Entry]:
+        batches = await self._select(schema.ENTRY_COLUMNS, condition)
+        return [entry for batch in batches for entry in schema.to_entries(batch)]
+
+    async def _ids(self, condition: str | None) -> list[str]:
+        batches = await self._select(["id"], condition)
+        return [entry_id for batch in batches for entry_id in batch.column("id").to_pylist()]
+
+    async def _pointers(self, condition: str) -> dict[str, str]:
+        """The direct successor of each superseded row that meets the condition."""
+        batches = await self._select(["id", "superseded_by"], both(_IS_SUPERSEDED, condition))
+        rows = (row for batch in batches for row in batch.to_pylist())
+        return {row["id"]: row["superseded_by"] for row in rows}
+
+    async def _rows(self, columns: Iterable[str], condition: str | None) -> dict[str, Any]:
+        """One-row batches by id."""
+        batches = await self._select(columns, condition)
+        rows = [batch.slice(at, 1) for batch in batches for at in range(batch.num_rows)]
+        return {row.column("id")[0].as_py(): row for row in rows}
+
+    async def _select(self, columns: Iterable[str], condition: str | None) -> list[Any]:
+        """The columns of all rows that meet the condition, as batches that are not empty."""
+        query = self._table.query()
+        _where(query, condition)
+        query.select_columns(list(columns))
+        return [batch for batch in await _collect(query) if batch.num_rows]
+
+
+async def _matches(stream: Any, column: str) -> AsyncIterator[Match]:
+    async for batch in stream:
+        for row in zip(
+            *(batch.column(name).to_pylist() for name in (*_MATCH_COLUMNS, column)), strict=True
+        ):
+            yield Match(*row)
+
+
+def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
+    """The id makes the order total, so that pages neither repeat nor skip."""
+    return [
+        {"column_name": name, "ascending": not descending, "nulls_first": False}
+        for name in dict.fromkeys([column, "id"])
+    ]
+
+
+def _where(query: Any, condition: str | None) -> None:
+    if condition is not None:
+        query.where(condition)
+
+
+async def _collect(query: Any) -> list[Any]:
+    return [batch async for batch in await query.execute(_SCAN_BATCH_ROWS, None)]
