@@ -26,6 +26,7 @@ from cco_knowledge.types import (
 )
 
 _EMBEDDED_AT_ONCE = 8
+_COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
 _RANDOM_BYTES = 6
 
@@ -211,7 +212,7 @@ class KnowledgeService:
     async def _insert(self, drafts: Sequence[Draft]) -> list[StoreOutcome | Exception]:
         """The writer commits while the neighbours are looked for: neither waits for the other."""
         outcomes, similar = await asyncio.gather(
-            self._store.insert(drafts), asyncio.gather(*map(self._similar, drafts))
+            self._store.insert(drafts), self._all_similar(drafts)
         )
         arrived = {draft.embedded.entry.id for draft in drafts}
 
@@ -225,9 +226,16 @@ class KnowledgeService:
 
         return list(map(with_similar, outcomes, similar))
 
-    async def _similar(self, draft: Draft) -> list[Match]:
-        near = await self._searcher.similar(draft.embedded)
-        return [match for match in near if match.id not in draft.supersedes]
+    async def _all_similar(self, drafts: Sequence[Draft]) -> list[list[Match]]:
+        """Of each draft. A few at a time: each look at the table copies its vectors."""
+        slots = asyncio.Semaphore(_COMPARED_AT_ONCE)
+
+        async def similar(draft: Draft) -> list[Match]:
+            async with slots:
+                near = await self._searcher.similar(draft.embedded)
+            return [match for match in near if match.id not in draft.supersedes]
+
+        return list(await asyncio.gather(*map(similar, drafts)))
 
     async def _with_newest(self, found: Found) -> Found:
         entries = await self._newest([hit.entry for hit in found.hits])

@@ -73,6 +73,8 @@ class Match:
     timestamp: str
     score: float
     """Cosine of the nearest passage, -1 to 1, or BM25, from 0 up."""
+    row: int = -1
+    """Where the entry stood when it was found: quick to read again, as long as nothing moved it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,25 +110,38 @@ def _searches(
 ) -> dict[str, object]:
     shutil.copytree(home / "knowledge", home / "copy")
     engine = _engine(home)
-    queries = texts(2 * options.searches, words=(3, 10), seed=options.seed + 1)
+    queries = iter(texts(5 * options.searches, words=(3, 10), seed=options.seed + 1))
+    kinds: dict[str, dict[str, Any]] = {
+        "vector": {"mode": "vector"},
+        "hybrid": {},
+        "text": {"mode": "text"},
+        "hybrid_in_one_project": {"project_id": "project-7"},
+    }
+    served_ms: dict[str, list[float]] = {kind: [] for kind in kinds}
     with asyncio.Runner() as runner:
         store = runner.run(LanceStore.open(home / "copy", engine.identity, 32 << 20))
 
         async def direct(query: str) -> None:
             vector = await engine.embed(query, as_query=True)
-            await store.nearest(vector, ANY, 10)
+            nearest = await store.nearest(vector, ANY, 10)
+            await store.get([match.id for match in nearest])
 
-        served_ms, direct_ms = [], []
-        for served, compared in zip(queries[::2], queries[1::2], strict=True):
-            served_ms.append(_ms(knowledge.search, served, limit=10))
-            direct_ms.append(_ms(lambda query: runner.run(direct(query)), compared))
-        repeated_ms = [_ms(knowledge.search, queries[0], limit=10) for _ in range(100)]
+        direct_ms = []
+        for _ in range(options.searches):
+            for kind, params in kinds.items():
+                served_ms[kind].append(_ms(knowledge.search, next(queries), limit=10, **params))
+            direct_ms.append(_ms(lambda query: runner.run(direct(query)), next(queries)))
+        repeated_ms = [_ms(knowledge.search, "the same again", limit=10) for _ in range(100)]
         runner.run(store.close())
         runner.run(engine.close())
     return {
-        "over_the_socket_ms": _spread(served_ms),
-        "in_one_process_ms": _spread(direct_ms),
-        "p50_ratio": round(statistics.median(served_ms) / statistics.median(direct_ms), 3),
+        "over_the_socket_ms": {kind: _spread(samples) for kind, samples in served_ms.items()},
+        "vector_in_one_process_ms": _spread(direct_ms),
+        "p50_ratios": {
+            "vector_to_one_process": _ratio(served_ms["vector"], direct_ms),
+            "hybrid_to_vector": _ratio(served_ms["hybrid"], served_ms["vector"]),
+            "filtered_to_hybrid": _ratio(served_ms["hybrid_in_one_project"], served_ms["hybrid"]),
+        },
         "same_query_again_ms": _spread(repeated_ms),
     }
 
@@ -246,6 +259,10 @@ def _ms(work: Callable[..., object], *arguments: Any, **named: Any) -> float:
     begun = time.perf_counter()
     work(*arguments, **named)
     return (time.perf_counter() - begun) * 1000
+
+
+def _ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    return round(statistics.median(one) / statistics.median(other), 3)
 
 
 def _spread(samples: Sequence[float]) -> dict[str, float]:

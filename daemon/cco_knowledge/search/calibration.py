@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from cco_knowledge.embedding.interface import Embedder
 from cco_knowledge.search.probes import PROBES
@@ -15,6 +16,7 @@ _QUANTILE = 0.75
 _AT_LEAST = 8
 """So many probes are something to go by."""
 _MIXED_PROBES = [probe for at in range(_AT_LEAST) for probe in PROBES[at::_AT_LEAST]]
+_PATIENCE_S = 0.5
 _STALE = 1.25
 _WRONG = 2.0
 """By this factor the store has grown or shrunk: measure again beside the searches, or before."""
@@ -25,6 +27,11 @@ class _Levels:
     n_entries: int
     cosines: Sequence[float]
     """At each rank, from the nearest on."""
+
+    @classmethod
+    def of(cls, n_entries: int, probes: Sequence[Sequence[float]]) -> Self:
+        """From the cosines that each probe found, the nearest first."""
+        return cls(n_entries, [_quantile(at_rank) for at_rank in zip(*probes, strict=False)])
 
     def at(self, n_entries: int) -> float:
         """Among so many of the entries. The nearest of a tenth is the tenth of all."""
@@ -41,7 +48,8 @@ class _Levels:
 class Calibration:
     """Measured on first use, and again as the store grows. Costs as much as 64 searches.
 
-    A search that comes before there is anything to go by waits for the first few probes only.
+    A search that comes before there is anything to go by waits for it, but not for long: then the
+    first few probes have to do.
     """
 
     def __init__(self, store: Store, embedder: Embedder) -> None:
@@ -49,15 +57,19 @@ class Calibration:
         self._embedder = embedder
         self._probes: list[Vector] = []
         self._levels: _Levels | None = None
-        self._first: asyncio.Future[_Levels] | None = None
-        self._measuring: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[_Levels] | None = None
+        self._so_far: asyncio.Future[_Levels] | None = None
 
-    async def by_chance(self, filters: Filters) -> float:
-        """The cosine of the nearest entry to an unrelated query, among those that pass."""
-        n_passing, n_entries = await asyncio.gather(
-            self._store.count(filters), self._store.count(ANY)
-        )
-        return (await self._current(n_entries)).at(n_passing)
+    async def by_chance(self, filters: Filters, n_passing: int | None = None) -> float:
+        """The cosine of the nearest entry to an unrelated query, among those that pass.
+
+        `n_passing`: how many these are, where that is known.
+        """
+        n_entries = await self._store.count(ANY)
+        levels = await self._current(n_entries)
+        if n_passing is None:
+            n_passing = await self._store.count(filters)
+        return levels.at(n_passing)
 
     async def close(self) -> None:
         if self._measuring is not None:
@@ -69,33 +81,33 @@ class Calibration:
         if levels is not None and not levels.is_off(n_entries, _STALE):
             return levels
         if self._measuring is None or self._measuring.done():
-            self._first = asyncio.get_running_loop().create_future()
+            self._so_far = asyncio.get_running_loop().create_future()
             self._measuring = asyncio.create_task(
-                self._measure(n_entries, self._first), name="calibration"
+                self._measure(n_entries, self._so_far), name="calibration"
             )
         if levels is not None and not levels.is_off(n_entries, _WRONG):
             return levels
-        assert self._first is not None  # noqa: S101  # set with the task above
-        return await asyncio.shield(self._first)
+        await asyncio.wait({self._measuring}, timeout=_PATIENCE_S)
+        if self._measuring.done():
+            return self._measuring.result()
+        assert self._so_far is not None  # noqa: S101  # made with the task above
+        return await asyncio.shield(self._so_far)
 
-    async def _measure(self, n_entries: int, first: "asyncio.Future[_Levels]") -> None:
+    async def _measure(self, n_entries: int, so_far: "asyncio.Future[_Levels]") -> _Levels:
         cosines: list[list[float]] = []
-        levels = _Levels(n_entries, ())
         try:
             for at in range(len(PROBES)):  # one after the other: searches go before
                 matches = await self._store.nearest(await self._probe(at), ANY, _DEPTH)
                 cosines.append([match.score for match in matches])
-                if len(cosines) % _AT_LEAST == 0:
-                    ranks = zip(*cosines, strict=False)
-                    levels = _Levels(n_entries, [_quantile(values) for values in ranks])
-                    if not first.done():
-                        first.set_result(levels)
-            self._levels = levels
+                if len(cosines) == _AT_LEAST:
+                    so_far.set_result(_Levels.of(n_entries, cosines))
+            self._levels = _Levels.of(n_entries, cosines)
         except BaseException as error:
-            if not first.done():
-                first.set_exception(error)
-                first.exception()  # nobody may be waiting for it
+            if not so_far.done():
+                so_far.set_exception(error)
+                so_far.exception()  # nobody may be waiting for it
             raise
+        return self._levels
 
     async def _probe(self, at: int) -> Vector:
         if at == len(self._probes):

@@ -1,6 +1,7 @@
 """Finding entries: by meaning, by words, by both, and like another entry."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -80,23 +81,17 @@ class Searcher:
     ) -> Found:
         asked = units(query)
         depth = max(limit, _DEPTH)
-        matching: Sequence[Match] = ()
-        if mode == "vector":
-            vector = await self._embedder.embed(query, as_query=True)
-        else:
-            words = list(dict.fromkeys(term for unit in asked for term in unit.terms))
-            vector, matching = await asyncio.gather(
-                self._embedder.embed(query, as_query=True),
-                self._store.matching(words, filters, depth),
-            )
-        nearest: Sequence[Match] = ()
-        if mode != "text":
-            nearest = await self._store.nearest(
-                vector, filters, depth if mode == "hybrid" else max(limit, _WEIGHED)
-            )
+        words = list(dict.fromkeys(term for unit in asked for term in unit.terms))
+        vector = await self._embedder.embed(query, as_query=True)
+        nearest, matching = await asyncio.gather(
+            self._store.nearest(vector, filters, 0 if mode == "text" else depth),
+            self._store.matching(() if mode == "vector" else words, filters, depth),
+        )
         ranked = await self._ranked(vector, nearest, matching, mode)
         above = [one for one in ranked if threshold is None or one.similarity >= threshold]
-        found = await self._found(above, asked, vector, filters, limit)
+        n_passing = len(nearest) if mode != "text" and len(nearest) < depth else None
+        question = _Question(vector, asked, filters, n_passing)
+        found = await self._found(question, above, (*nearest, *matching), limit)
         return await self._explained(found) if explain else found
 
     async def related(self, entry_id: str, filters: Filters, limit: int) -> Found:
@@ -105,13 +100,14 @@ class Searcher:
         Raises:
             NotFound
         """
-        of = await self._store.embedded([entry_id], ANY)
+        of = await self._store.embedded([entry_id])
         if not of:
             raise NotFound("No entry has this id.", id=entry_id)
         vector = mean(of[0].passages)
         nearest = await self._store.nearest(vector, filters, limit + 1)
         others = [match for match in nearest if match.id != entry_id]
-        return await self._found(fusion.single(others, {}), (), vector, filters, limit)
+        question = _Question(vector, (), filters)
+        return await self._found(question, fusion.single(others, {}), others, limit)
 
     async def similar(self, embedded: EmbeddedEntry) -> list[Match]:
         """The current entries of the same project and type that say nearly the same."""
@@ -128,7 +124,7 @@ class Searcher:
         if mode == "vector":
             return fusion.single(nearest, {})
         near = {match.id for match in nearest}
-        by_words_only = [match.id for match in matching if match.id not in near]
+        by_words_only = [match for match in matching if match.id not in near]
         similarities = await self._store.similarities(vector, by_words_only)
         if mode == "text":
             return fusion.single(matching, similarities)
@@ -136,28 +132,39 @@ class Searcher:
 
     async def _found(
         self,
+        question: "_Question",
         ranked: Sequence[Ranked],
-        query: Sequence[Unit],
-        vector: Vector,
-        filters: Filters,
+        matches: Sequence[Match],
         limit: int,
     ) -> Found:
         top = {one.id: one for one in ranked[: max(limit, _WEIGHED)]}
         entries, by_chance = await asyncio.gather(
-            self._store.embedded(list(top), filters), self._calibration.by_chance(filters)
+            self._store.embedded(list(top), question.filters, matches),
+            self._calibration.by_chance(question.filters, question.n_passing),
         )
-        hits = []
-        for at, embedded in enumerate(entries):
+
+        def hit(at: int, embedded: EmbeddedEntry) -> Hit:
             one = top[embedded.entry.id]
-            passage = best_passage(embedded, vector, query)
-            weight = 0.0
-            if at < _WEIGHED:
-                held = set(terms(passage)) if query else ()
-                weight = evidence(one.similarity, by_chance, query, held)
-            hits.append(Hit(embedded, one, passage, weight))
-        return Found(hits[:limit], any(hit.answers for hit in hits))
+            passage = best_passage(embedded, question.vector, question.units)
+            if at >= _WEIGHED:
+                return Hit(embedded, one, passage, 0.0)
+            held = set(terms(passage)) if question.units else ()
+            weight = evidence(one.similarity, by_chance, question.units, held)
+            return Hit(embedded, one, passage, weight)
+
+        hits = list(itertools.starmap(hit, enumerate(entries)))
+        return Found(hits[:limit], any(one.answers for one in hits))
 
     async def _explained(self, found: Found) -> Found:
         replaced = await self._store.replaced_by([hit.entry.id for hit in found.hits])
         hits = [replace(hit, supersedes=replaced.get(hit.entry.id, ())) for hit in found.hits]
         return replace(found, hits=hits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    vector: Vector
+    units: Sequence[Unit]
+    filters: Filters
+    n_passing: int | None = None
+    """How many entries the filters select, where that is known."""

@@ -69,12 +69,17 @@ class Store(Protocol):
         """The entries that hold any of the terms among those that pass, by BM25."""
         ...
 
-    async def similarities(self, vector: Vector, ids: Sequence[str]) -> dict[str, float]:
-        """The cosine of each entry's nearest passage."""
+    async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
+        """The cosine of the nearest passage of each entry that still exists, by id."""
         ...
 
-    async def embedded(self, ids: Sequence[str], filters: Filters) -> list[EmbeddedEntry]:
-        """Like `get`, with the passages."""
+    async def embedded(
+        self, ids: Sequence[str], filters: Filters = ANY, found: Sequence[Match] = ()
+    ) -> list[EmbeddedEntry]:
+        """Those that exist and pass, with their passages, in the order of `ids`.
+
+        `found`: where they were found just now, with these filters; it spares looking for them.
+        """
         ...
 
     async def count(self, filters: Filters) -> int: ...

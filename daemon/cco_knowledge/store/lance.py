@@ -104,10 +104,10 @@ class LanceStore(LanceReads):
 
     async def replace(self, entry: Entry, passages: Sequence[Passage] | None) -> None:
         async def apply() -> None:
-            rows = await self._rows(schema.EMBEDDED_COLUMNS, one_of("id", [entry.id]))
-            if entry.id not in rows:
+            current = await self.embedded([entry.id])
+            if not current:
                 raise NotFound("No entry has this id.", id=entry.id)
-            stored = schema.to_embedded(rows[entry.id])
+            stored = current[0]
             successor = await self._successor(entry, stored.entry)
             marks = replace(entry, superseded_by=successor[0], superseded_at=successor[1])
             changed = EmbeddedEntry(marks, passages or stored.passages)
@@ -195,11 +195,13 @@ class LanceStore(LanceReads):
 
     async def _superseded_rows(self, successors: Mapping[str, Entry]) -> list[Any]:
         """The stored rows of the ids, marked; not those that are so already."""
-        rows = await self._rows(self._schema.names, one_of("id", successors))
+        batches = await self._select(self._schema.names, one_of("id", successors))
+        rows = [batch.slice(at, 1) for batch in batches for at in range(batch.num_rows)]
         return [
-            schema.superseded(row, successors[entry_id])
-            for entry_id, row in rows.items()
-            if row.column("superseded_by")[0].as_py() != successors[entry_id].id
+            schema.superseded(row, by)
+            for row in rows
+            for by in [successors[row.column("id")[0].as_py()]]
+            if row.column("superseded_by")[0].as_py() != by.id
         ]
 
     async def _merge(self, batches: Sequence[Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
-from cco_knowledge.store.interface import Page
+from cco_knowledge.store.interface import ANY, Page
 from cco_knowledge.store.native import pa
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals, Vector
 
@@ -33,13 +33,24 @@ class LanceReads:
         self._has_superseded = await self._table.count_rows(_IS_SUPERSEDED) > 0
 
     async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
+        if not limit:
+            return []
         return await self._nearest(vector, self._predicate(filters), limit)
 
-    async def similarities(self, vector: Vector, ids: Sequence[str]) -> dict[str, float]:
-        if not ids:
+    async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
+        if not found:
             return {}
-        matches = await self._nearest(vector, one_of("id", ids), len(ids))
-        return {match.id: match.score for match in matches}
+        condition = one_of("id", [match.id for match in found])
+        with translated("search"):
+            batches = await self._batches(["id", "vector"], condition, found)
+        cosines: dict[str, float] = {}
+        for batch in batches:
+            cosines |= schema.to_cosines(batch, vector)
+        if self._has_passages:
+            in_passages = both(_HAS_PASSAGES, condition)
+            for match in await self._nearest_in("passages", vector, in_passages, len(found)):
+                cosines[match.id] = max(match.score, cosines.get(match.id, match.score))
+        return cosines
 
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         if not terms:
@@ -49,17 +60,23 @@ class LanceReads:
         )
         _where(query, self._predicate(filters))
         query.select_columns([*_MATCH_COLUMNS, "_score"])
+        query.with_row_id()
         query.limit(limit)
         with translated("search"):
             return [match async for match in _matches(await query.execute(None, None), "_score")]
 
-    async def embedded(self, ids: Sequence[str], filters: Filters) -> list[EmbeddedEntry]:
+    async def embedded(
+        self, ids: Sequence[str], filters: Filters = ANY, found: Sequence[Match] = ()
+    ) -> list[EmbeddedEntry]:
         if not ids:
             return []
+        wanted = set(ids)
+        known = [match for match in found if match.id in wanted]
         condition = both(one_of("id", ids), self._predicate(filters))
         with translated("search"):
-            rows = await self._rows(schema.EMBEDDED_COLUMNS, condition)
-        return [schema.to_embedded(rows[i]) for i in dict.fromkeys(ids) if i in rows]
+            batches = await self._batches(schema.EMBEDDED_COLUMNS, condition, known)
+        entries = {e.entry.id: e for batch in batches for e in schema.to_embedded(batch)}
+        return [entries[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in entries]
 
     async def count(self, filters: Filters) -> int:
         with translated("query"):
@@ -169,10 +186,11 @@ class LanceReads:
         query.column(column)
         query.distance_type("cosine")
         query.select_columns([*_MATCH_COLUMNS, "_distance"])
+        query.with_row_id()
         query.limit(limit)
         _where(query, condition)
         distances = _matches(await query.execute(), "_distance")
-        return [Match(m.id, m.timestamp, 1.0 - m.score) async for m in distances]
+        return [replace(match, score=1.0 - match.score) async for match in distances]
 
     async def _entries(self, condition: str | None) -> list[Entry]:
         batches = await self._select(schema.ENTRY_COLUMNS, condition)
@@ -188,11 +206,28 @@ class LanceReads:
         rows = (row for batch in batches for row in batch.to_pylist())
         return {row["id"]: row["superseded_by"] for row in rows}
 
-    async def _rows(self, columns: Iterable[str], condition: str | None) -> dict[str, Any]:
-        """One-row batches by id."""
-        batches = await self._select(columns, condition)
-        rows = [batch.slice(at, 1) for batch in batches for at in range(batch.num_rows)]
-        return {row.column("id")[0].as_py(): row for row in rows}
+    async def _batches(
+        self, columns: Sequence[str], condition: str | None, found: Sequence[Match]
+    ) -> list[Any]:
+        """Rows from where they were found, else by the condition.
+
+        By their places 10 rows take 1.4 ms, by their ids 22 ms on a table of 64 small files.
+        """
+        if found:
+            batches = await self._take(columns, found)
+            ids = {entry_id for batch in batches for entry_id in batch.column("id").to_pylist()}
+            if ids == {match.id for match in found}:  # nothing was deleted, changed or moved
+                return batches
+        return await self._select(columns, condition)
+
+    async def _take(self, columns: Sequence[str], found: Sequence[Match]) -> list[Any]:
+        """Whatever rows are in those places now: none at all, if compaction took them away."""
+        query = self._table.take_row_ids([match.row for match in found])
+        query.select([(column, column) for column in columns])
+        try:
+            return [batch async for batch in await query.execute()]
+        except (RuntimeError, ValueError):
+            return []
 
     async def _select(self, columns: Iterable[str], condition: str | None) -> list[Any]:
         """The columns of all rows that meet the condition, as batches that are not empty."""
@@ -205,7 +240,8 @@ class LanceReads:
 async def _matches(stream: Any, column: str) -> AsyncIterator[Match]:
     async for batch in stream:
         for row in zip(
-            *(batch.column(name).to_pylist() for name in (*_MATCH_COLUMNS, column)), strict=True
+            *(batch.column(name).to_pylist() for name in (*_MATCH_COLUMNS, column, "_rowid")),
+            strict=True,
         ):
             yield Match(*row)
 

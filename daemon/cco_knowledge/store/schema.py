@@ -18,6 +18,7 @@ from cco_knowledge.store.metadata import metadata_digests
 from cco_knowledge.store.native import pa
 from cco_knowledge.terms import terms
 from cco_knowledge.types import EmbeddedEntry, Entry, ModelIdentity, Passage, Vector
+from cco_knowledge.vectors import cosine
 
 SCHEMA_VERSION = 2
 
@@ -131,6 +132,12 @@ def to_entries(batch: Any) -> list[Entry]:
     return [Entry(**{**row, "metadata": row["metadata"].encode()}) for row in rows]
 
 
+def to_cosines(batch: Any, vector: Vector) -> dict[str, float]:
+    """Of each row's first passage, by id."""
+    rows = zip(batch.column("id").to_pylist(), _vector_list(batch.column("vector")), strict=True)
+    return {entry_id: cosine(vector, first) for entry_id, first in rows}
+
+
 def superseded(row: Any, by: Entry) -> Any:
     """A one-row batch of all columns, marked as replaced; hidden since its first successor came."""
     since = row.column("superseded_at")[0].as_py() or by.timestamp
@@ -140,19 +147,23 @@ def superseded(row: Any, by: Entry) -> Any:
     return row
 
 
-def to_embedded(row: Any) -> EmbeddedEntry:
-    """A one-row batch of at least `EMBEDDED_COLUMNS`."""
-    (entry,) = to_entries(row)
-    return EmbeddedEntry(entry, _passages(row))
+def to_embedded(batch: Any) -> list[EmbeddedEntry]:
+    """Of a batch of at least `EMBEDDED_COLUMNS`."""
+    rows = zip(
+        to_entries(batch),
+        _vector_list(batch.column("vector")),
+        batch.column("passages"),
+        batch.column("passage_spans").to_pylist(),
+        strict=True,
+    )
+    return [
+        EmbeddedEntry(entry, _passages(first, further, spans))
+        for entry, first, further, spans in rows
+    ]
 
 
-def _passages(row: Any) -> list[Passage]:
-    spans = row.column("passage_spans")[0].as_py()
-    further = row.column("passages")[0]
-    vectors = [_vector_bytes(row.column("vector"))]
-    if further.is_valid:
-        values = further.values
-        vectors += [_vector_bytes(values.slice(i, 1)) for i in range(len(values))]
+def _passages(first: Vector, further: Any, spans: Sequence[int]) -> list[Passage]:
+    vectors = [first, *(_vector_list(further.values) if further.is_valid else ())]
     bounds = zip(spans[::2], spans[1::2], vectors, strict=True)
     return [Passage(start, end, vector) for start, end, vector in bounds]
 
@@ -180,9 +191,13 @@ def _spans(passages: Sequence[Passage]) -> list[int]:
     return [bound for passage in passages for bound in (passage.start, passage.end)]
 
 
-def _vector_bytes(vectors: Any) -> Vector:
-    """The first vector of a fixed-size list array."""
-    values = vectors.flatten()
-    width = vectors.type.list_size * values.type.bit_width // 8
-    start = values.offset * values.type.bit_width // 8
-    return Vector(values.buffers()[1].to_pybytes()[start : start + width])
+def _vector_list(vectors: Any) -> list[Vector]:
+    """The vectors of a fixed-size list array.
+
+    Not with `flatten`: it imports pyarrow.compute, and that numpy.
+    """
+    values, dim = vectors.values, vectors.type.list_size
+    width = dim * values.type.bit_width // 8
+    start = (values.offset // dim + vectors.offset) * width
+    everything = values.buffers()[1].slice(start, len(vectors) * width).to_pybytes()
+    return [Vector(everything[at : at + width]) for at in range(0, len(everything), width)]
