@@ -12,7 +12,19 @@ from .calls import Call, EntryChanges, EntryFields, Filters, Params
 from .deadline import checked_timeout_s, no_answer_within
 from .errors import ConnectionLost
 from .places import socket_path_of
-from .results import Batch, Cleaned, Embedded, Found, Hit, Page, Stats, Status, Stored, Updated
+from .results import (
+    Batch,
+    Cleaned,
+    Context,
+    Embedded,
+    Found,
+    Hits,
+    Page,
+    Stats,
+    Status,
+    Stored,
+    Updated,
+)
 from .wire import Answer, write_request
 
 T = TypeVar("T")
@@ -65,12 +77,39 @@ class AsyncKnowledgeClient:
         limit: int | None = None,
         threshold: float | None = None,
         mode: str | None = None,
+        explain: bool | None = None,
         timeout_s: float | None = None,
         **filters: Unpack[Filters],
-    ) -> list[Hit]:
-        """`threshold`: the least cosine similarity, 0 to 1."""
-        call = calls.search(query, limit=limit, threshold=threshold, mode=mode, **filters)
+    ) -> Hits:
+        """`threshold`: the least cosine similarity, 0 to 1. `mode`: hybrid, vector or text."""
+        call = calls.search(
+            query, limit=limit, threshold=threshold, mode=mode, explain=explain, **filters
+        )
         return await self._send(call, timeout_s)
+
+    async def context(
+        self,
+        task: str,
+        *,
+        token_budget: int | None = None,
+        timeout_s: float | None = None,
+        **filters: Unpack[Filters],
+    ) -> Context:
+        """What is stored that helps with a task, as one text of at most so many tokens."""
+        return await self._send(
+            calls.context(task, token_budget=token_budget, **filters), timeout_s
+        )
+
+    async def related(
+        self,
+        id: str,  # noqa: A002  # the field's name
+        *,
+        limit: int | None = None,
+        timeout_s: float | None = None,
+        **filters: Unpack[Filters],
+    ) -> Hits:
+        """The entries that are nearest to one, without itself."""
+        return await self._send(calls.related(id, limit=limit, **filters), timeout_s)
 
     async def query(
         self,

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from . import results
-from .results import Batch, Cleaned, Embedded, Found, Hit, Page, Stats, Status, Stored, Updated
+from .results import (
+    Batch,
+    Cleaned,
+    Context,
+    Embedded,
+    Found,
+    Hits,
+    Page,
+    Stats,
+    Status,
+    Stored,
+    Updated,
+)
 
 T = TypeVar("T")
 Params = Mapping[str, Any] | Sequence[Any]
@@ -18,6 +30,8 @@ Choice = str | Sequence[str] | None
 _READING = frozenset(
     {
         "knowledge.search",
+        "knowledge.context",
+        "knowledge.related",
         "knowledge.query",
         "knowledge.get",
         "knowledge.stats",
@@ -48,6 +62,7 @@ class EntryChanges(TypedDict, total=False):
     agent: str | None
     timestamp: str | None
     metadata: Mapping[str, Any] | None
+    superseded_by: str | None
 
 
 class EntryFields(TypedDict, total=False):
@@ -58,6 +73,8 @@ class EntryFields(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     id: str | None
     timestamp: str | None
+    supersedes: Sequence[str] | None
+    """Ids of the entries that it replaces; searches no longer find those."""
     on_duplicate: str | None
     """`return` the first id (default), `store` nevertheless, or `reject`."""
 
@@ -111,10 +128,35 @@ def search(
     limit: int | None = None,
     threshold: float | None = None,
     mode: str | None = None,
+    explain: bool | None = None,
     **filters: Unpack[Filters],
-) -> Call[list[Hit]]:
-    params = {"query": query, "limit": limit, "threshold": threshold, "mode": mode, **filters}
+) -> Call[Hits]:
+    params = {
+        "query": query,
+        "limit": limit,
+        "threshold": threshold,
+        "mode": mode,
+        "explain": explain,
+        **filters,
+    }
     return Call("knowledge.search", _given(params), results.read_hits)
+
+
+def context(
+    task: str, *, token_budget: int | None = None, **filters: Unpack[Filters]
+) -> Call[Context]:
+    params = {"task": task, "token_budget": token_budget, **filters}
+    return Call("knowledge.context", _given(params), results.read_context)
+
+
+def related(
+    id: str,  # noqa: A002  # the field's name
+    *,
+    limit: int | None = None,
+    **filters: Unpack[Filters],
+) -> Call[Hits]:
+    params = {"id": id, "limit": limit, **filters}
+    return Call("knowledge.related", _given(params), results.read_hits)
 
 
 def query(

@@ -13,7 +13,19 @@ from .connection import Connection, Undelivered
 from .deadline import Deadline, checked_timeout_s, no_answer_within
 from .errors import ConnectionLost
 from .places import socket_path_of
-from .results import Batch, Cleaned, Embedded, Found, Hit, Page, Stats, Status, Stored, Updated
+from .results import (
+    Batch,
+    Cleaned,
+    Context,
+    Embedded,
+    Found,
+    Hits,
+    Page,
+    Stats,
+    Status,
+    Stored,
+    Updated,
+)
 from .wire import Answer, write_request
 
 T = TypeVar("T")
@@ -64,12 +76,37 @@ class KnowledgeClient:
         limit: int | None = None,
         threshold: float | None = None,
         mode: str | None = None,
+        explain: bool | None = None,
         timeout_s: float | None = None,
         **filters: Unpack[Filters],
-    ) -> list[Hit]:
-        """`threshold`: the least cosine similarity, 0 to 1."""
-        call = calls.search(query, limit=limit, threshold=threshold, mode=mode, **filters)
+    ) -> Hits:
+        """`threshold`: the least cosine similarity, 0 to 1. `mode`: hybrid, vector or text."""
+        call = calls.search(
+            query, limit=limit, threshold=threshold, mode=mode, explain=explain, **filters
+        )
         return self._send(call, timeout_s)
+
+    def context(
+        self,
+        task: str,
+        *,
+        token_budget: int | None = None,
+        timeout_s: float | None = None,
+        **filters: Unpack[Filters],
+    ) -> Context:
+        """What is stored that helps with a task, as one text of at most so many tokens."""
+        return self._send(calls.context(task, token_budget=token_budget, **filters), timeout_s)
+
+    def related(
+        self,
+        id: str,  # noqa: A002  # the field's name
+        *,
+        limit: int | None = None,
+        timeout_s: float | None = None,
+        **filters: Unpack[Filters],
+    ) -> Hits:
+        """The entries that are nearest to one, without itself."""
+        return self._send(calls.related(id, limit=limit, **filters), timeout_s)
 
     def query(
         self,

@@ -1,6 +1,6 @@
 """What the methods give, as immutable values. Keys that a newer daemon adds are left out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -29,6 +29,32 @@ class Hit(Entry):
     """0 to 1, higher is better; hits come in its order."""
     similarity: float | None = None
     """Cosine of the query and the entry."""
+    passage: str | None = None
+    """What of a long text answers best; None: the text is short."""
+    explain: Mapping[str, Any] | None = None
+    """How the hit came to its place, where that was asked for."""
+
+
+class Hits(list[Hit]):
+    """A plain list, best first, that also says what the search was like."""
+
+    def __init__(
+        self, hits: Iterable[Hit] = (), *, covered: bool = False, query_time_ms: float = 0.0
+    ) -> None:
+        super().__init__(hits)
+        self.covered = covered
+        """False: nothing stored answers this, the hits are merely the nearest. A daemon too old to
+        say so counts as covering what it has hits for."""
+        self.query_time_ms = query_time_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    text: str
+    """Quoted, dated and sourced; empty where nothing stored helps."""
+    entries: tuple[Hit, ...]
+    """Those in the text, in its order."""
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +73,22 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Similar:
+    id: str
+    timestamp: str
+    similarity: float
+    """Cosine of both entries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     id: str
     stored: bool
     """False: the same was there already."""
     duplicate_of: str | None = None
     timestamp: str | None = None
+    similar: tuple[Similar, ...] = ()
+    """Older entries of the same project and type that it nearly repeats, the nearest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +154,8 @@ def read(kind: type[T], **convert: Callable[[Any], Any]) -> Callable[[Any], T]:
             raise ProtocolError(f"The daemon's result is not an object ({kind.__name__}).")
         try:
             known = {name: result[name] for name in names if name in result}
-            return kind(**{**known, **{name: convert[name](known[name]) for name in convert}})
+            given = convert.keys() & known.keys()
+            return kind(**{**known, **{name: convert[name](known[name]) for name in given}})
         except (KeyError, TypeError) as error:
             raise ProtocolError(f"The daemon's result lacks a part ({kind.__name__}).") from error
 
@@ -137,7 +174,8 @@ read_entry = read(Entry)
 read_hit = read(Hit)
 read_page = read(Page, results=each(read_entry))
 read_found = read(Found, entries=each(read_entry), missing=tuple)
-read_stored = read(Stored)
+read_context = read(Context, entries=each(read_hit))
+read_stored = read(Stored, similar=each(read(Similar)))
 read_updated = read(Updated)
 read_cleaned = read(Cleaned, ids=tuple)
 read_embedded = read(Embedded, vectors=each(tuple))
@@ -145,8 +183,13 @@ read_stats = read(Stats)
 read_status = read(Status)
 
 
-def read_hits(result: Any) -> list[Hit]:
-    return [read_hit(hit) for hit in _key(result, "results")]
+def read_hits(result: Any) -> Hits:
+    hits = [read_hit(hit) for hit in _key(result, "results")]
+    return Hits(
+        hits,
+        covered=bool(result.get("covered", bool(hits))),
+        query_time_ms=float(result.get("query_time_ms", 0.0)),
+    )
 
 
 def read_deleted(result: Any) -> int:

@@ -15,6 +15,8 @@ class EntryLine:
     number: int
     item: dict[str, Any]
     """An item of `knowledge.store_batch`."""
+    superseded_by: Any
+    """No part of the item: what it names may come in a later line."""
     size_bytes: int
     end_bytes: int
     """Where the line ends in its file."""
@@ -73,13 +75,14 @@ def _read_line(number: int, raw: bytes, end_bytes: int) -> EntryLine | BadLine:
     if not isinstance(value, dict):
         return BadLine(number, "invalid_params", "Not a JSON object.")
     item = _as_item(value)
+    superseded_by = item.pop("superseded_by", None)
     try:
         size_bytes = len(json.dumps(item, ensure_ascii=False, allow_nan=False).encode())
     except UnicodeEncodeError:
         return BadLine(number, "invalid_params", "Not valid Unicode: it has a lone surrogate.")
     except ValueError:
         return BadLine(number, "invalid_params", "A number is too large for JSON readers.")
-    return EntryLine(number, item, size_bytes, end_bytes)
+    return EntryLine(number, item, superseded_by, size_bytes, end_bytes)
 
 
 def _as_item(entry: dict[str, Any]) -> dict[str, Any]:

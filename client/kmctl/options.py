@@ -120,6 +120,12 @@ _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--since", help="Not older than this time (RFC 3339)."),
     click.option("--until", help="Not newer than this time."),
     click.option("--metadata", type=JSON_OBJECT, help="Each key must be equal."),
+    click.option(
+        "--include-superseded",
+        is_flag=True,
+        default=None,
+        help="Also what newer entries have replaced.",
+    ),
 )
 _FIELDS: tuple[Callable[[Any], Any], ...] = (
     click.option("--project", "project_id", help="Which project it belongs to."),

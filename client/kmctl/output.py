@@ -13,6 +13,7 @@ from kmctl.options import Invocation
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _INDENT = "    "
+_LEFT_OUT = "\N{HORIZONTAL ELLIPSIS}"
 
 
 def show(invocation: Invocation, result: Any, for_people: Callable[[Any], None]) -> None:
@@ -29,6 +30,11 @@ def print_json(value: Any) -> None:
 
 def print_line(text: str) -> None:
     click.echo(visible(text).encode())
+
+
+def warn(text: str) -> None:
+    """One line beside the output, on standard error."""
+    click.echo(visible(text).encode(), err=True)
 
 
 def visible(text: str) -> str:
@@ -56,12 +62,14 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 def print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
     if sys.stdout.isatty():
-        rows = [("\n".join(_about(entry)), visible(entry["text"])) for entry in entries]
+        rows = [("\n".join([*_about(entry), *_why(entry)]), _excerpt(entry)) for entry in entries]
         _print_rich_table(("Entry", "Text"), rows)
         return
     for entry in entries:
         print_line("  ".join(_about(entry)))
-        for line in visible(entry["text"]).split("\n"):
+        if reasons := _why(entry):
+            print_line(_INDENT + "; ".join(reasons))
+        for line in _excerpt(entry).split("\n"):
             print_line(_INDENT + line)
 
 
@@ -69,7 +77,46 @@ def _about(entry: Mapping[str, Any]) -> list[str]:
     """All that is shown of an entry beside its text."""
     score = [f"{entry['score']:.3f}"] if "score" in entry else []
     fields = ("id", "type", "project_id", "timestamp")
-    return score + [visible(str(entry[name])) for name in fields]
+    successor = entry.get("superseded_by")
+    superseded = [f"superseded by {visible(successor)}"] if successor else []
+    return score + [visible(str(entry[name])) for name in fields] + superseded
+
+
+def _excerpt(entry: Mapping[str, Any]) -> str:
+    """The text; of a long one the passage that matches, between lines of dots."""
+    text, passage = entry["text"], entry.get("passage")
+    if not passage:
+        return visible(text)
+    before = "" if text.startswith(passage) else f"{_LEFT_OUT}\n"
+    after = "" if text.endswith(passage) else f"\n{_LEFT_OUT}"
+    return before + visible(passage.strip()) + after
+
+
+def _why(entry: Mapping[str, Any]) -> list[str]:
+    """How a search came to an entry, where it was asked to explain that."""
+    explain = entry.get("explain")
+    if not explain:
+        return []
+    replaced = [f"replaces {visible(_in_words(explain['supersedes']))}"]
+    return [
+        f"meaning: {_standing(explain['vector'])}",
+        f"words: {_standing(explain['text'])}",
+        *(f"{name} {_rounded(explain[name])}" for name in ("fusion", "recency", "evidence")),
+        *(replaced if explain["supersedes"] else []),
+    ]
+
+
+def _standing(ranked: Mapping[str, Any] | None) -> str:
+    """In one of the two lists that a search puts together."""
+    if ranked is None:
+        return "-"
+    return (
+        f"rank {ranked['rank']}, {_rounded(ranked['score'])}, scaled {_rounded(ranked['scaled'])}"
+    )
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _in_words(value: object) -> str:

@@ -14,12 +14,14 @@ import pytest
 import cco_knowledge_client
 from cco_knowledge_client import (
     ConnectionLost,
+    Context,
     DeadlineExceeded,
     Hit,
     InvalidParams,
     KnowledgeClient,
     NotFound,
     ProtocolError,
+    Similar,
     Stored,
     TooLarge,
     Unreachable,
@@ -116,7 +118,10 @@ def test_every_call_has_a_deadline(timeout_s: float) -> None:
 
 SAFE_TO_REPEAT: list[Callable[[KnowledgeClient], object]] = [
     lambda knowledge: knowledge.call("knowledge.search", {"query": "x"}),
+    lambda knowledge: knowledge.call("knowledge.context", {"task": "x"}),
+    lambda knowledge: knowledge.call("knowledge.related", {"id": "1"}),
     lambda knowledge: knowledge.call("knowledge.store", {"text": "x"}),
+    lambda knowledge: knowledge.call("knowledge.store", {"text": "x", "supersedes": ["1"]}),
     lambda knowledge: knowledge.call("knowledge.store", {"text": "x", "on_duplicate": "return"}),
     lambda knowledge: knowledge.call(
         "knowledge.store_batch", {"items": [{"text": "x", "id": "1", "on_duplicate": "store"}]}
@@ -334,6 +339,66 @@ def test_results_are_values_and_newer_keys_are_left_out() -> None:
         assert knowledge.delete(project_id="shop", expect=3) == 3
         with pytest.raises(ProtocolError):
             knowledge.search("x")
+
+
+def test_hits_are_a_list_that_also_tells_whether_they_answer() -> None:
+    hit = {**ENTRY, "score": 0.9}
+
+    def script(peer: Peer) -> None:
+        found = {"count": 1, "covered": False, "query_time_ms": 1.5}
+        peer.answer(peer.read(), {"results": [{**hit, "passage": "for", "explain": {}}], **found})
+        peer.answer(peer.read(), {"results": [hit], "count": 1})
+        peer.answer(peer.read(), {"results": [], "count": 0})
+        peer.answer(peer.read(), {"results": [hit], **found, "covered": True})
+
+    with serving(script) as daemon, KnowledgeClient(daemon.path) as knowledge:
+        hits = knowledge.search("x", explain=True)
+        assert (hits.covered, hits.query_time_ms) == (False, 1.5)
+        assert (hits[0].passage, hits[0].explain) == ("for", {})
+        plain = [Hit(**ENTRY, score=0.9)]  # type: ignore[arg-type]
+        of_an_older_daemon = knowledge.search("x")
+        assert of_an_older_daemon == plain
+        assert of_an_older_daemon.covered
+        nothing = knowledge.search("x")
+        assert (nothing, nothing.covered) == ([], False)
+        related = knowledge.related("1")
+        assert (related, related.covered) == (plain, True)
+
+
+def test_what_a_context_and_a_store_give() -> None:
+    seen: list[Any] = []
+    hit = {**ENTRY, "score": 0.9}
+    similar = {"id": "2", "timestamp": "t", "similarity": 0.8}
+
+    def script(peer: Peer) -> None:
+        for result in (
+            {"text": "> x", "entries": [hit], "tokens": 3, "of_the_future": 1},
+            {"results": [], "count": 0, "covered": False, "query_time_ms": 1.5},
+            {"id": "1", "stored": True, "timestamp": "t", "similar": [similar | {"new": 1}]},
+            {"id": "1", "updated": True},
+        ):
+            request = peer.read()
+            seen.append(request["params"])
+            peer.answer(request, result)
+
+    with serving(script) as daemon, KnowledgeClient(daemon.path) as knowledge:
+        entries = (Hit(**ENTRY, score=0.9),)  # type: ignore[arg-type]
+        context = knowledge.context("a task", token_budget=100, project_id="p")
+        assert context == Context(text="> x", entries=entries, tokens=3)
+        knowledge.related("1", limit=2, include_superseded=True)
+        assert knowledge.store("x", supersedes=["3", "4"]) == Stored(
+            id="1",
+            stored=True,
+            timestamp="t",
+            similar=(Similar(id="2", timestamp="t", similarity=0.8),),
+        )
+        knowledge.update("3", superseded_by="1")
+    assert seen == [
+        {"task": "a task", "token_budget": 100, "project_id": "p"},
+        {"id": "1", "limit": 2, "include_superseded": True},
+        {"text": "x", "supersedes": ["3", "4"]},
+        {"id": "3", "superseded_by": "1"},
+    ]
 
 
 def test_default_socket_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_what_is_stored_is_found_changed_and_deleted(knowledge: Any, project: st
     (hit,) = knowledge.search("currency of invoices", project_id=project, limit=5)
     assert (hit.id, hit.metadata) == (stored.id, {"n": 2**70})
     assert 0 < hit.score <= 1
-    assert hit.score == hit.similarity
+    assert 0 < hit.similarity <= 1
     assert knowledge.update(stored.id, agent="bob") == Updated(id=stored.id, updated=True)
     assert knowledge.update(stored.id, agent="bob") == Updated(id=stored.id, updated=False)
     found = knowledge.get([stored.id, "no-such-id"])
@@ -118,6 +118,46 @@ def test_what_is_stored_is_found_changed_and_deleted(knowledge: Any, project: st
     )
     assert knowledge.delete([stored.id]) == 1
     assert knowledge.search("currency of invoices", project_id=project) == []
+
+
+def test_what_replaces_another_is_found_in_its_place(knowledge: Any, project: str) -> None:
+    text = "We use PostgreSQL {} for the orders database"
+    old = knowledge.store(text.format(14), project_id=project)
+    new = knowledge.store(text.format(15), project_id=project)
+    (similar,) = new.similar
+    assert (old.similar, similar.id, similar.timestamp) == ((), old.id, old.timestamp)
+    assert knowledge.update(old.id, superseded_by=new.id).updated
+    newest = knowledge.store(text.format(16), project_id=project, supersedes=[new.id])
+    assert newest.similar == ()
+    hits = knowledge.search("orders database", project_id=project, explain=True)
+    assert [hit.id for hit in hits] == [newest.id]
+    assert hits.covered
+    assert hits.query_time_ms > 0
+    assert hits[0].explain["supersedes"] == [new.id]
+    all_hits = knowledge.search("orders database", project_id=project, include_superseded=True)
+    assert {hit.superseded_by for hit in all_hits} == {newest.id, None}
+    for mode in ("hybrid", "vector", "text"):
+        found = knowledge.search("PostgreSQL", project_id=project, mode=mode)
+        assert [hit.id for hit in found] == [newest.id]
+
+
+def test_what_helps_with_a_task_and_what_is_like_an_entry(knowledge: Any, project: str) -> None:
+    items = [
+        {"text": text, "project_id": project}
+        for text in ("Bills are sent in euros.", "The bills go out monthly.", "Owls hunt at night.")
+    ]
+    bill, monthly, owls = (stored.id for stored in knowledge.store_batch(items).results)
+    context = knowledge.context("change the currency of the bills", project_id=project)
+    assert bill in [hit.id for hit in context.entries]
+    assert "Bills are sent in euros." in context.text
+    assert 0 < context.tokens <= 1500
+    nothing = knowledge.context("Which sewing pattern fits the winter coat?", project_id=project)
+    assert (nothing.text, nothing.entries, nothing.tokens) == ("", (), 0)
+    related = knowledge.related(bill, project_id=project)
+    assert [hit.id for hit in related] == [monthly, owls]
+    assert [hit.id for hit in knowledge.related(bill, project_id=project, limit=1)] == [monthly]
+    with pytest.raises(NotFound):
+        knowledge.related("no-such-id")
 
 
 def test_many_are_stored_listed_counted_and_cleaned_up(knowledge: Any, project: str) -> None:

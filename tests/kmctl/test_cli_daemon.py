@@ -8,7 +8,11 @@ import pytest
 
 from outcome import Kmctl
 
-ENTRY_FIELDS = ["id", "text", "type", "project_id", "session_id", "agent", "timestamp", "metadata"]
+ENTRY_FIELDS = [
+    *("id", "text", "type", "project_id", "session_id", "agent", "timestamp", "metadata"),
+    "superseded_by",
+]
+HIT_FIELDS = [*ENTRY_FIELDS, "score", "similarity", "passage"]
 TEXT_MAX_BYTES = 256 * 1024
 
 
@@ -122,8 +126,9 @@ def test_a_stored_entry_comes_back_with_every_field(shared_kmctl: Kmctl, project
         "stored": True,
         "duplicate_of": None,
         "timestamp": fields["timestamp"],
+        "similar": [],
     }
-    assert entry(shared_kmctl, stored["id"]) == fields
+    assert entry(shared_kmctl, stored["id"]) == fields | {"superseded_by": None}
 
 
 def test_the_same_text_again_is_the_first_entry(shared_kmctl: Kmctl, project: str) -> None:
@@ -196,7 +201,7 @@ def test_search_in_json_is_the_result_of_the_method(shared_kmctl: Kmctl, project
     called = shared_kmctl.json("call", "knowledge.search", json.dumps(params))
     assert found["query_time_ms"] >= 0
     assert found | {"query_time_ms": 0} == called | {"query_time_ms": 0}
-    assert [list(hit) for hit in found["results"]] == [[*ENTRY_FIELDS, "score", "similarity"]] * 2
+    assert [list(hit) for hit in found["results"]] == [HIT_FIELDS] * 2
     assert "Cats sleep a lot." not in [hit["text"] for hit in found["results"]]
     lines = shared_kmctl("search", "billing", "--project", project, "--limit", "1").out.split("\n")
     assert lines[0].startswith(f"{found['results'][0]['score']:.3f}  {ids_of(found)[0]}")

@@ -41,8 +41,8 @@ ALL_COMMANDS = list(all_commands())
 
 def test_every_command_of_the_contract_is_there() -> None:
     names = (
-        "start stop restart status health version call store search query get update delete stats "
-        "cleanup export import model config"
+        "start stop restart status health version call store search context query get update "
+        "delete stats cleanup export import eval model config"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {
@@ -71,6 +71,7 @@ def test_help(path: tuple[str, ...], command: Any) -> None:
         ("search", "x", "--mode", "magic"),
         ("search", "x", "--all-projects", "--project", "p"),
         ("search", "x", "--metadata", "[]"),
+        ("context", "x", "--all-projects", "--project", "p"),
         ("store", "x", "--metadata", "{"),
         ("store", "x", "--metadata", '{"a": NaN}'),
         ("update", "id"),
@@ -85,6 +86,9 @@ def test_help(path: tuple[str, ...], command: Any) -> None:
         ("export", "/dev/null"),
         ("model", "pull", "no-such-model"),
         ("model", "info", "no-such-model"),
+        ("eval",),
+        ("eval", "/no/such/folder"),
+        ("eval", "/", "--mode", "magic"),
     ],
     ids=" ".join,
 )
@@ -104,6 +108,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], command: Any) -> None:
         ("health",),
         ("store", "x"),
         ("search", "x"),
+        ("context", "x"),
         ("query",),
         ("get", "x"),
         ("update", "x", "--text", "y"),

@@ -1,21 +1,13 @@
 """export and import with real daemons: what goes out comes back, and is found."""
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from labelled_set import LabelledSet
 from outcome import Kmctl
-
-ROOT = Path(__file__).parents[2]
-DEVBENCH = Path("..", "shared", "data", "devbench")
-"""Relative to the root."""
-RECALL_AT_5_FLOOR = 0.9
-MRR_FLOOR = 0.85
-NDCG_AT_10_FLOOR = 0.86
 
 
 def lines_of(*entries: Mapping[str, object]) -> bytes:
@@ -98,18 +90,89 @@ def test_import_reports_the_lines_that_the_daemon_refuses_and_stores_the_others(
     assert {entry["text"] for entry in found} == {"good", "also good"}
 
 
-@pytest.mark.skipif(not (ROOT / DEVBENCH).is_dir(), reason=f"no labelled set at {DEVBENCH}")
-def test_labelled_queries_find_what_their_labels_say(shared_kmctl: Kmctl) -> None:
-    labelled = LabelledSet.read(ROOT / DEVBENCH)
-    report = shared_kmctl.json("import", str(DEVBENCH / "corpus.jsonl"), cwd=ROOT)
-    assert (report["stored"], report["failed"]) == (labelled.n_entries, 0)
+# What others have replaced
 
-    def rank(query: str) -> list[str]:
-        found = shared_kmctl.json("search", query, "--project", "devbench")
-        return [hit["id"] for hit in found["results"]]
 
-    scores = labelled.scores(rank)
-    sys.stdout.write(f"devbench: {scores}\n")
-    assert scores.recall_at_5 >= RECALL_AT_5_FLOOR
-    assert scores.mrr >= MRR_FLOOR
-    assert scores.ndcg_at_10 >= NDCG_AT_10_FLOOR
+Chain = tuple[str, str, str]
+
+
+@pytest.fixture
+def chain(shared_kmctl: Kmctl, project: str) -> Chain:
+    """Three entries, each replaced by the next one."""
+    one, two, three = (f"{project}-{name}" for name in "abc")
+    replaced: list[tuple[str, list[str]]] = [(one, []), (two, [one]), (three, [two])]
+    data = lines_of(
+        *(
+            {"id": new, "text": f"text of {new}", "project_id": project, "supersedes": old}
+            for new, old in replaced
+        )
+    )
+    assert shared_kmctl.json("import", "-", data=data)["stored"] == 3
+    return one, two, three
+
+
+def exported(kmctl: Kmctl, project: str) -> dict[str, dict[str, Any]]:
+    lines = kmctl("export", "-", "--project", project).out.splitlines()
+    return {entry["id"]: entry for entry in map(json.loads, lines)}
+
+
+def test_a_chain_is_exported_whole_and_comes_back(
+    shared_kmctl: Kmctl, other_kmctl: Kmctl, project: str, chain: Chain, tmp_path: Path
+) -> None:
+    one, two, three = chain
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    assert shared_kmctl.json("export", str(first), "--project", project)["exported"] == 3
+    entries = exported(shared_kmctl, project)
+    successors = {entry_id: entry["superseded_by"] for entry_id, entry in entries.items()}
+    assert successors == {one: three, two: three, three: None}
+    assert other_kmctl("start", "--detach").code == 0
+    report = other_kmctl.json("import", str(first))
+    assert (report["stored"], report["unchanged"], report["failed"]) == (3, 0, 0)
+    assert other_kmctl("export", str(second)).code == 0
+    assert second.read_bytes() == first.read_bytes()
+    found = other_kmctl.json("query", "--project", project)
+    assert [entry["id"] for entry in found["results"]] == [three]
+    again = other_kmctl.json("import", str(first))
+    assert (again["stored"], again["unchanged"], again["failed"]) == (0, 3, 0)
+
+
+def test_importing_a_chain_where_it_is_already_leaves_its_links(
+    shared_kmctl: Kmctl, project: str, chain: Chain
+) -> None:
+    """The newest comes with the export, while each link goes to the next."""
+    data = shared_kmctl("export", "-", "--project", project).out.encode()
+    assert shared_kmctl.json("import", "-", data=data)["unchanged"] == 3
+    assert shared_kmctl.json("delete", chain[2])["deleted"] == 1
+    assert exported(shared_kmctl, project)[chain[0]]["superseded_by"] == chain[1]
+
+
+def test_an_import_supersedes_what_was_there_before(shared_kmctl: Kmctl, project: str) -> None:
+    old, new = ({"id": f"{project}-{n}", "text": f"{n}", "project_id": project} for n in range(2))
+    assert shared_kmctl.json("import", "-", data=lines_of(old, new))["stored"] == 2
+    data = lines_of({**old, "superseded_by": new["id"]}, new)
+    report = shared_kmctl.json("import", "-", data=data)
+    assert (report["stored"], report["unchanged"]) == (1, 1)
+    assert exported(shared_kmctl, project)[old["id"]]["superseded_by"] == new["id"]
+
+
+def test_import_reports_what_it_cannot_supersede(shared_kmctl: Kmctl, project: str) -> None:
+    entries: list[dict[str, object]] = [
+        {"text": "good", "id": f"{project}-0"},
+        {"text": "of one that is nowhere", "id": f"{project}-1", "superseded_by": "no-such-id"},
+        {"text": "of itself", "id": f"{project}-2", "superseded_by": f"{project}-2"},
+        {"text": "of no id", "id": f"{project}-3", "superseded_by": [1]},
+        {"text": "has none itself", "superseded_by": f"{project}-0"},
+    ]
+    data = lines_of(*({"project_id": project, **entry} for entry in entries))
+    outcome = shared_kmctl("import", "-", "--json", data=data)
+    assert outcome.code == 1
+    report = outcome.json
+    assert (report["read"], report["stored"], report["failed"]) == (5, 1, 4)
+    assert [(error["line"], error["reason"]) for error in report["errors"]] == [
+        (2, "not_found"),
+        (3, "conflict"),
+        (4, "invalid_params"),
+        (5, "invalid_params"),
+    ]
+    assert "not superseded" in report["errors"][0]["message"]
+    assert len(exported(shared_kmctl, project)) == 4

@@ -165,6 +165,31 @@ def test_import_finds_the_line_for_which_a_whole_call_is_refused(
     assert outcome.json["errors"][0]["line"] == 2
 
 
+def test_import_supersedes_only_what_is_not_so_yet(command: Any, tmp_path: Path) -> None:
+    lines = [{"id": f"{n}", "text": "seen", "superseded_by": "new"} for n in range(150)]
+    daemon_side = Importing()
+    daemon_side.results |= {
+        "knowledge.get": lambda params: {
+            "entries": [
+                {**ENTRY, "id": entry_id, "superseded_by": "new" if entry_id < "2" else None}
+                for entry_id in params["ids"]
+            ],
+            "missing": [],
+        },
+        "knowledge.update": lambda params: {"id": params["id"], "updated": True},
+    }
+    with serving(daemon_side) as daemon:
+        data = "\n".join(map(json.dumps, lines)).encode()
+        outcome = import_from(data, command, tmp_path, daemon)
+    n_so = sum(str(line["id"]) < "2" for line in lines)
+    assert (outcome.json["stored"], outcome.json["unchanged"]) == (150 - n_so, n_so)
+    assert all("superseded_by" not in item for batch in daemon_side.batches for item in batch)
+    assert [len(params["ids"]) for params in daemon_side.params if "ids" in params] == [100, 50]
+    updates = [params for params in daemon_side.params if "superseded_by" in params]
+    assert updates[0] == {"id": "2", "superseded_by": "new"}
+    assert len(updates) == 150 - n_so
+
+
 def test_import_for_people(command: Any, tmp_path: Path) -> None:
     source = tmp_path / "source.jsonl"
     source.write_bytes(b'{"text": "x"}\nbad\n')

@@ -13,7 +13,7 @@ from kmctl.options import (
     given,
     text_or_stdin,
 )
-from kmctl.output import print_entries, print_line, show
+from kmctl.output import print_entries, print_line, show, warn
 from kmctl.reach import BULK_LIMIT_S, ask
 
 
@@ -22,24 +22,38 @@ from kmctl.reach import BULK_LIMIT_S, ask
 @field_options
 @click.option("--id", "id", help="Its id; default: the daemon makes one.")
 @click.option(
+    "--supersedes",
+    metavar="ID",
+    multiple=True,
+    help="An entry that it replaces; may be given several times.",
+)
+@click.option(
     "--on-duplicate",
     type=click.Choice(["return", "store", "reject"]),
     help="What if the same text is there: return its id (default), store it again, or fail.",
 )
 @click.pass_obj
-def store(invocation: Invocation, /, text: str, **fields: Any) -> None:
+def store(invocation: Invocation, /, text: str, supersedes: tuple[str, ...], **fields: Any) -> None:
     """Store a text.
 
     TEXT "-" stands for standard input, without the one newline that may end it. --project
-    defaults to $CCO_PROJECT, else to the git repository or folder you are in.
+    defaults to $CCO_PROJECT, else to the git repository or folder you are in. Older entries that
+    it nearly repeats are named.
     """
     params = given({"text": text_or_stdin(text), **fields})
     params.setdefault("project_id", project_of())
+    if supersedes:
+        params["supersedes"] = list(supersedes)
     show(invocation, ask(invocation, "knowledge.store", params), _print_stored)
 
 
 def _print_stored(result: Any) -> None:
     print_line(result["id"] if result["stored"] else f"{result['id']} (was there already)")
+    for similar in result.get("similar", ()):
+        warn(
+            f"nearly repeats {similar['id']} ({similar['similarity']:.2f}); if it replaces that "
+            f"one: kmctl update {similar['id']} --superseded-by {result['id']}"
+        )
 
 
 @click.command(cls=Command)
@@ -60,6 +74,7 @@ def get(invocation: Invocation, /, ids: tuple[str, ...]) -> None:
 @click.argument("id", metavar="ID")
 @click.option("--text", help='The new text, or "-" for standard input.')
 @field_options
+@click.option("--superseded-by", metavar="ID", help="The entry that replaces it.")
 @click.pass_obj
 def update(invocation: Invocation, /, id: str, text: str | None, **fields: Any) -> None:  # noqa: A002
     """Change one entry.

@@ -27,7 +27,8 @@ def export(invocation: Invocation, /, file: str, **filters: Any) -> None:
 
     FILE "-" stands for standard output. Everything but the vectors, readable by you alone;
     "kmctl import" gives the same entries again. FILE appears when it is complete. No filter is
-    ever added: without --project, all projects are written.
+    ever added: without --project, all projects are written, and always what newer entries have
+    replaced.
     """
     if file == "-" and invocation.as_json:
         raise click.UsageError("--json and the entries cannot both go to standard output.")
