@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from cco_knowledge import config, logs, paths
+    from cco_knowledge import config, logs, paths, process_memory
 
     flags = {"home": options.home, "socket.path": options.socket, "model.name": options.model}
     loaded = config.load_config(
@@ -36,6 +36,9 @@ def _serve(options: argparse.Namespace) -> None:
     paths.prepare_home(loaded.home)
     paths.check_socket_path(loaded.socket_path)
     logs.configure(loaded.config.log.level)
+    # NOTE: before the libraries that runtime imports: they start threads, and with the first of
+    # them glibc has decided how many arenas there may be.
+    process_memory.tune_allocator()
     from cco_knowledge import runtime
 
     runtime.run(loaded, lambda: _tell(options.ready_fd, {"ready": True, "pid": os.getpid()}))

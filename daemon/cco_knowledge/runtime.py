@@ -42,7 +42,6 @@ def run(loaded: LoadedConfig, on_ready: Callable[[], None]) -> None:
     Raises:
         StartRefused: before anything was changed.
     """
-    process_memory.tune_allocator()
     with listen.locked(loaded.home.lock):
         asyncio.run(_Daemon(loaded, on_ready).run())
 
