@@ -257,7 +257,9 @@ def test_the_python_of_the_readme_runs_on_the_standard_library_alone(usual_home:
     (example,) = blocks(read("README.md"), "python")
     only_client = {"PYTHONPATH": str(CLIENT_ROOT)}
     printed = run_example([sys.executable, "-S", "-c", example], usual_home, only_client)
-    assert re.fullmatch(r"0\.\d+ We use LanceDB for vectors\n", printed)
+    found, *context = printed.splitlines()
+    assert re.fullmatch(r"0\.\d+ We use LanceDB for vectors", found)
+    assert "> We use LanceDB for vectors" in context
 
 
 def test_the_curl_of_the_readme_gets_a_result(usual_home: Path) -> None:
