@@ -123,16 +123,18 @@ class KnowledgeService:
         explain: bool,
     ) -> Found:
         found = await self._searcher.search(
-            query, filters, limit=limit, threshold=threshold, mode=mode, explain=explain
+            query, filters, limit=limit, threshold=threshold, mode=mode
         )
-        return await self._with_newest(found)
+        return await self._with_newest(await self._searcher.explained(found) if explain else found)
 
     async def related(self, entry_id: str, filters: Filters, limit: int) -> Found:
         return await self._with_newest(await self._searcher.related(entry_id, filters, limit))
 
     async def context(self, task: str, filters: Filters, token_budget: int) -> Context:
         """Only what answers the task; nothing, where nothing does."""
-        found = await self._searcher.search(task, filters, limit=_CONTEXT_HITS)
+        found = await self._searcher.search(
+            task, filters, limit=_CONTEXT_HITS, weighed=_CONTEXT_HITS
+        )
         useful = [hit for hit in found.hits if hit.answers]
         return pack(useful, token_budget, self._embedder.count_tokens)
 
@@ -214,25 +216,24 @@ class KnowledgeService:
         outcomes, similar = await asyncio.gather(
             self._store.insert(drafts), self._all_similar(drafts)
         )
-        arrived = {draft.embedded.entry.id for draft in drafts}
 
         def with_similar(
             outcome: Stored | Exception, near: Sequence[Match]
         ) -> StoreOutcome | Exception:
             if isinstance(outcome, Exception):
                 return outcome
-            is_new = outcome.duplicate_of is None
-            return StoreOutcome(outcome, [m for m in near if is_new and m.id not in arrived])
+            return StoreOutcome(outcome, near if outcome.duplicate_of is None else ())
 
         return list(map(with_similar, outcomes, similar))
 
     async def _all_similar(self, drafts: Sequence[Draft]) -> list[list[Match]]:
         """Of each draft. A few at a time: each look at the table copies its vectors."""
         slots = asyncio.Semaphore(_COMPARED_AT_ONCE)
+        new = {draft.embedded.entry.id for draft in drafts}
 
         async def similar(draft: Draft) -> list[Match]:
             async with slots:
-                near = await self._searcher.similar(draft.embedded)
+                near = await self._searcher.similar(draft.embedded, new)
             return [match for match in near if match.id not in draft.supersedes]
 
         return list(await asyncio.gather(*map(similar, drafts)))

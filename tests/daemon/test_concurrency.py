@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from cco_knowledge.search.probes import PROBES
 from conftest import StartDaemon
 from entries import listed, store_all
 from process import Daemon, wait_until
@@ -136,6 +137,8 @@ def test_cache_hits_are_visible(daemon: Daemon) -> None:
         return embedding
 
     daemon.call("knowledge.search", {"query": "seen once"})
+    # The daemon's own probes, which it embeds after the start, count as well.
+    wait_until(lambda: facts()["cache_size"] > len(PROBES))
     before = facts()
     daemon.call("knowledge.search", {"query": "seen once"})
     after = facts()

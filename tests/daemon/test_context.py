@@ -71,6 +71,16 @@ def test_a_context_keeps_its_budget(
     assert bool(packed["entries"]) == bool(packed["text"]) == (budget >= 100)
 
 
+def test_a_context_may_hold_many_entries(shared_daemon: Daemon, project: str) -> None:
+    kinds = ("brake", "engine", "cabin", "ladder", "hook", "cable", "mast", "counterweight")
+    parts = ("oil", "bolt", "paint", "sensor")
+    texts = [f"The {part} of the crane's {kind} was replaced." for kind in kinds for part in parts]
+    store_all(shared_daemon, project, *({"text": text} for text in texts))
+    params = {"task": "which parts of the crane were replaced?", "project_id": project}
+    packed = shared_daemon.call("knowledge.context", params)
+    assert len(packed["entries"]) > 10
+
+
 @pytest.mark.parametrize("query", NEVER_STORED)
 def test_what_was_never_stored_is_not_covered(
     shared_daemon: Daemon, notes: dict[str, str], query: str

@@ -129,6 +129,22 @@ def test_every_hit_has_its_cosine_and_the_threshold_is_one(
     assert ids(kept) == wanted
 
 
+@settings(max_examples=60)
+@given(query=st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])))
+def test_any_query_is_answered(shared_daemon: Daemon, notes: dict[str, str], query: str) -> None:
+    asked = query.replace("\0", " ")
+    for mode in ("text", "hybrid"):
+        search(shared_daemon, asked, project_id="hybrid notes", mode=mode)
+
+
+def test_a_query_of_thousands_of_words_is_answered(
+    shared_daemon: Daemon, notes: dict[str, str]
+) -> None:
+    query = "ECONNREFUSED " + " ".join(f"word{n}" for n in range(2000))
+    found = search(shared_daemon, query, project_id="hybrid notes", mode="text")
+    assert ids(found)[0] == notes["refused"]
+
+
 # As the store changes
 
 

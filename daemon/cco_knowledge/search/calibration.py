@@ -1,6 +1,7 @@
 """How near unrelated queries come to what is stored, by chance."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -9,6 +10,8 @@ from cco_knowledge.embedding.interface import Embedder
 from cco_knowledge.search.probes import PROBES
 from cco_knowledge.store.interface import ANY, Store
 from cco_knowledge.types import Filters, Vector
+
+_log = logging.getLogger(__name__)
 
 _DEPTH = 100
 _QUANTILE = 0.75
@@ -85,13 +88,15 @@ class Calibration:
             self._measuring = asyncio.create_task(
                 self._measure(n_entries, self._so_far), name="calibration"
             )
+            self._measuring.add_done_callback(_log_failure)
         if levels is not None and not levels.is_off(n_entries, _WRONG):
             return levels
         await asyncio.wait({self._measuring}, timeout=_PATIENCE_S)
         if self._measuring.done():
             return self._measuring.result()
         assert self._so_far is not None  # noqa: S101  # made with the task above
-        return await asyncio.shield(self._so_far)
+        await asyncio.wait({self._so_far})
+        return self._measuring.result() if self._so_far.cancelled() else self._so_far.result()
 
     async def _measure(self, n_entries: int, so_far: "asyncio.Future[_Levels]") -> _Levels:
         cosines: list[list[float]] = []
@@ -102,11 +107,9 @@ class Calibration:
                 if len(cosines) == _AT_LEAST:
                     so_far.set_result(_Levels.of(n_entries, cosines))
             self._levels = _Levels.of(n_entries, cosines)
-        except BaseException as error:
-            if not so_far.done():
-                so_far.set_exception(error)
-                so_far.exception()  # nobody may be waiting for it
-            raise
+        finally:
+            if not so_far.done():  # failed or stopped: whoever waits tries once more
+                so_far.cancel()
         return self._levels
 
     async def _probe(self, at: int) -> Vector:
@@ -114,6 +117,11 @@ class Calibration:
             text = _MIXED_PROBES[at]
             self._probes.append(await self._embedder.embed(text, as_query=True))
         return self._probes[at]
+
+
+def _log_failure(measuring: "asyncio.Task[_Levels]") -> None:
+    if not measuring.cancelled() and (error := measuring.exception()) is not None:
+        _log.warning("calibration failed: %s", type(error).__name__)
 
 
 def _quantile(values: Sequence[float]) -> float:

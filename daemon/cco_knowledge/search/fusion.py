@@ -40,22 +40,23 @@ class Ranked:
     recency: float | None = None
 
 
-def single(matches: Sequence[Match], similarities: Mapping[str, float]) -> list[Ranked]:
-    """One list in its own order; of equals the newest first.
+def by_meaning(nearest: Sequence[Match]) -> list[Ranked]:
+    """One list in its own order, the cosine as score; of equals the newest first."""
+    return [
+        Ranked(match.id, place.scaled, match.score, by_meaning=place)
+        for rank, match in enumerate(_in_order(nearest), 1)
+        for place in [Place(rank, match.score, min(max(match.score, 0.0), 1.0))]
+    ]
 
-    Cosines are scores as they are; BM25 is divided by the best one. `similarities` has those of
-    a list by words, and is empty for one by meaning.
-    """
-    best = max((match.score for match in matches), default=0.0) if similarities else 1.0
-    ranked = []
-    for rank, match in enumerate(_in_order(matches), 1):
-        place = Place(rank, match.score, min(max(match.score / best, 0.0), 1.0))
-        if similarities:
-            similarity = similarities.get(match.id, 0.0)
-            ranked.append(Ranked(match.id, place.scaled, similarity, by_words=place))
-        else:
-            ranked.append(Ranked(match.id, place.scaled, match.score, by_meaning=place))
-    return ranked
+
+def by_words(matching: Sequence[Match], similarities: Mapping[str, float]) -> list[Ranked]:
+    """The same with BM25, divided by the best; without what was deleted and has no cosine."""
+    found = [match for match in _in_order(matching) if match.id in similarities]
+    return [
+        Ranked(match.id, place.scaled, similarities[match.id], by_words=place)
+        for rank, match in enumerate(found, 1)
+        for place in [Place(rank, match.score, match.score / found[0].score)]
+    ]
 
 
 def fuse(
@@ -70,22 +71,20 @@ def fuse(
     word_ranks = {match.id: rank for rank, match in enumerate(_in_order(matching), 1)}
     meaning = _by_meaning(cosines)
     best_bm25 = max(bm25.values(), default=1.0)
-    recency = _recency(
-        {entry_id: timestamps[entry_id] for entry_id in cosines if entry_id in timestamps}
-    )
+    recency = _recency({entry_id: timestamps[entry_id] for entry_id in cosines})
 
     def ranked(entry_id: str) -> Ranked:
         words = bm25.get(entry_id, 0.0) / best_bm25
         fused = _MEANING_WEIGHT * meaning[entry_id] + (1 - _MEANING_WEIGHT) * words
-        by_meaning = by_words = None
+        in_meaning = in_words = None
         if entry_id in meaning_ranks:
-            by_meaning = Place(meaning_ranks[entry_id], cosines[entry_id], meaning[entry_id])
+            in_meaning = Place(meaning_ranks[entry_id], cosines[entry_id], meaning[entry_id])
         if entry_id in bm25:
-            by_words = Place(word_ranks[entry_id], bm25[entry_id], words)
+            in_words = Place(word_ranks[entry_id], bm25[entry_id], words)
         parts = (1 - _RECENCY) * fused, _RECENCY * recency[entry_id]
-        return Ranked(entry_id, sum(parts), cosines[entry_id], by_meaning, by_words, *parts)
+        return Ranked(entry_id, sum(parts), cosines[entry_id], in_meaning, in_words, *parts)
 
-    order = sorted(map(ranked, recency), key=lambda one: one.id)
+    order = sorted(map(ranked, cosines), key=lambda one: one.id)
     order.sort(key=lambda one: timestamps[one.id], reverse=True)
     return sorted(order, key=lambda one: -one.score)
 

@@ -1,13 +1,14 @@
 """Finding entries: by meaning, by words, by both, and like another entry."""
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from cco_knowledge.embedding.interface import Embedder
-from cco_knowledge.errors import NotFound
+from cco_knowledge.errors import KnowledgeError, NotFound
 from cco_knowledge.search import fusion
 from cco_knowledge.search.calibration import Calibration
 from cco_knowledge.search.evidence import ENOUGH, evidence
@@ -22,8 +23,10 @@ Mode = Literal["hybrid", "vector", "text"]
 
 _DEPTH = 100
 """Candidates of each list."""
+_MAX_WORDS = 256
+"""Of a longer query only so many different terms are looked for; all of it is for the meaning."""
 _WEIGHED = 10
-"""So many of the best hits are asked whether they answer the query."""
+"""So many of the best hits are asked whether they answer, unless the caller wants more."""
 _MAX_SIMILAR = 3
 _NEARLY_THE_SAME = 0.75
 """Cosine of two entries of one project and type. Of 27 labelled decisions and their successors
@@ -64,7 +67,8 @@ class Searcher:
 
     async def prepare(self) -> None:
         """Measure what chance finds, so that the first search need not wait for it."""
-        await self._calibration.by_chance(ANY)
+        with contextlib.suppress(KnowledgeError):  # the first search tries again, and is told
+            await self._calibration.by_chance(ANY)
 
     async def close(self) -> None:
         await self._calibration.close()
@@ -77,11 +81,11 @@ class Searcher:
         limit: int,
         threshold: float | None = None,
         mode: Mode = "hybrid",
-        explain: bool = False,
+        weighed: int = _WEIGHED,
     ) -> Found:
         asked = units(query)
         depth = max(limit, _DEPTH)
-        words = list(dict.fromkeys(term for unit in asked for term in unit.terms))
+        words = list(dict.fromkeys(term for unit in asked for term in unit.terms))[:_MAX_WORDS]
         vector = await self._embedder.embed(query, as_query=True)
         nearest, matching = await asyncio.gather(
             self._store.nearest(vector, filters, 0 if mode == "text" else depth),
@@ -90,9 +94,16 @@ class Searcher:
         ranked = await self._ranked(vector, nearest, matching, mode)
         above = [one for one in ranked if threshold is None or one.similarity >= threshold]
         n_passing = len(nearest) if mode != "text" and len(nearest) < depth else None
-        question = _Question(vector, asked, filters, n_passing)
-        found = await self._found(question, above, (*nearest, *matching), limit)
-        return await self._explained(found) if explain else found
+        question = _Question(vector, asked, filters, weighed, n_passing)
+        best = above[: max(limit, weighed)]
+        found = await self._found(question, best, (*nearest, *matching))
+        return replace(found, hits=found.hits[:limit])
+
+    async def explained(self, found: Found) -> Found:
+        """With what each hit replaced."""
+        replaced = await self._store.replaced_by([hit.entry.id for hit in found.hits])
+        hits = [replace(hit, supersedes=replaced.get(hit.entry.id, ())) for hit in found.hits]
+        return replace(found, hits=hits)
 
     async def related(self, entry_id: str, filters: Filters, limit: int) -> Found:
         """What is nearest to an entry, without itself.
@@ -107,58 +118,52 @@ class Searcher:
         nearest = await self._store.nearest(vector, filters, limit + 1)
         others = [match for match in nearest if match.id != entry_id]
         question = _Question(vector, (), filters)
-        return await self._found(question, fusion.single(others, {}), others, limit)
+        return await self._found(question, fusion.by_meaning(others)[:limit], others)
 
-    async def similar(self, embedded: EmbeddedEntry) -> list[Match]:
-        """The current entries of the same project and type that say nearly the same."""
+    async def similar(self, embedded: EmbeddedEntry, new: Collection[str]) -> list[Match]:
+        """The current entries of the same project and type that say nearly the same.
+
+        `new`: the ids that are being stored, this one's among them; they are left out.
+        """
         entry = embedded.entry
         filters = Filters(project_ids=(entry.project_id,), types=(entry.type,))
-        # One more than wanted: by the time, the entry itself may be stored.
-        nearest = await self._store.nearest(mean(embedded.passages), filters, _MAX_SIMILAR + 1)
-        others = [m for m in nearest if m.id != entry.id and m.score >= _NEARLY_THE_SAME]
-        return others[:_MAX_SIMILAR]
+        limit = _MAX_SIMILAR + len(new)
+        nearest = await self._store.nearest(mean(embedded.passages), filters, limit)
+        older = [m for m in nearest if m.id not in new and m.score >= _NEARLY_THE_SAME]
+        return older[:_MAX_SIMILAR]
 
     async def _ranked(
         self, vector: Vector, nearest: Sequence[Match], matching: Sequence[Match], mode: Mode
     ) -> list[Ranked]:
         if mode == "vector":
-            return fusion.single(nearest, {})
+            return fusion.by_meaning(nearest)
         near = {match.id for match in nearest}
         by_words_only = [match for match in matching if match.id not in near]
         similarities = await self._store.similarities(vector, by_words_only)
         if mode == "text":
-            return fusion.single(matching, similarities)
+            return fusion.by_words(matching, similarities)
         return fusion.fuse(nearest, matching, similarities)
 
     async def _found(
-        self,
-        question: "_Question",
-        ranked: Sequence[Ranked],
-        matches: Sequence[Match],
-        limit: int,
+        self, question: "_Question", best: Sequence[Ranked], matches: Sequence[Match]
     ) -> Found:
-        top = {one.id: one for one in ranked[: max(limit, _WEIGHED)]}
+        ranked = {one.id: one for one in best}
         entries, by_chance = await asyncio.gather(
-            self._store.embedded(list(top), question.filters, matches),
+            self._store.embedded(list(ranked), question.filters, matches),
             self._calibration.by_chance(question.filters, question.n_passing),
         )
 
         def hit(at: int, embedded: EmbeddedEntry) -> Hit:
-            one = top[embedded.entry.id]
+            one = ranked[embedded.entry.id]
             passage = best_passage(embedded, question.vector, question.units)
-            if at >= _WEIGHED:
+            if at >= question.weighed:
                 return Hit(embedded, one, passage, 0.0)
             held = set(terms(passage)) if question.units else ()
             weight = evidence(one.similarity, by_chance, question.units, held)
             return Hit(embedded, one, passage, weight)
 
         hits = list(itertools.starmap(hit, enumerate(entries)))
-        return Found(hits[:limit], any(one.answers for one in hits))
-
-    async def _explained(self, found: Found) -> Found:
-        replaced = await self._store.replaced_by([hit.entry.id for hit in found.hits])
-        hits = [replace(hit, supersedes=replaced.get(hit.entry.id, ())) for hit in found.hits]
-        return replace(found, hits=hits)
+        return Found(hits, any(one.answers for one in hits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +171,6 @@ class _Question:
     vector: Vector
     units: Sequence[Unit]
     filters: Filters
+    weighed: int = _WEIGHED
     n_passing: int | None = None
     """How many entries the filters select, where that is known."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cco_knowledge.search.fusion import fuse, single
+from cco_knowledge.search.fusion import by_meaning, by_words, fuse
 from cco_knowledge.types import Match
 
 OLD, NEW = "2026-01-01T00:00:00.000Z", "2026-09-01T00:00:00.000Z"
@@ -46,7 +46,7 @@ def test_what_was_deleted_meanwhile_is_left_out() -> None:
 def test_of_equals_the_newest_comes_first() -> None:
     nearest = [Match("a", OLD, 0.5), Match("b", NEW, 0.5), Match("c", OLD, 0.1)]
     assert order(nearest, []) == ["b", "a", "c"]
-    assert [one.id for one in single(nearest, {})] == ["b", "a", "c"]
+    assert [one.id for one in by_meaning(nearest)] == ["b", "a", "c"]
 
 
 def test_age_never_outranks_meaning() -> None:
@@ -59,7 +59,7 @@ def test_age_never_outranks_meaning() -> None:
 
 
 def test_words_alone_are_scaled_by_the_best() -> None:
-    found = single(matches(a=4.0, b=1.0), {"a": 0.2, "b": 0.3})
+    found = by_words(matches(gone=9.0, a=4.0, b=1.0), {"a": 0.2, "b": 0.3})
     assert [(one.id, one.score, one.similarity) for one in found] == [
         ("a", 1.0, 0.2),
         ("b", 0.25, 0.3),
@@ -67,7 +67,7 @@ def test_words_alone_are_scaled_by_the_best() -> None:
 
 
 def test_a_cosine_below_zero_is_a_score_of_zero() -> None:
-    (only,) = single(matches(a=-0.2), {})
+    (only,) = by_meaning(matches(a=-0.2))
     assert (only.score, only.similarity) == (0.0, -0.2)
 
 
