@@ -145,6 +145,25 @@ def test_a_query_of_thousands_of_words_is_answered(
     assert ids(found)[0] == notes["refused"]
 
 
+def test_what_words_find_in_a_late_passage_has_the_cosine_of_that_passage(
+    shared_daemon: Daemon, project: str
+) -> None:
+    filler = "The meeting went on and people talked about the usual plans for the week. " * 60
+    fact = "The submarine cable to Iceland is repaired with titanium clamps of type QX-77."
+    store_all(shared_daemon, project, {"text": filler + fact}, {"text": "A short note."})
+    asked = "QX-77 clamps for the cable to Iceland"
+
+    def first(mode: str, **params: object) -> Found:
+        found = search(shared_daemon, asked, project_id=project, mode=mode, **params)
+        hit: Found = found["results"][0]
+        return hit
+
+    exact = first("vector")["similarity"]
+    for params in ({}, {"threshold": exact - 0.01}):
+        assert first("text", **params)["similarity"] == pytest.approx(exact, abs=1e-5)
+        assert first("hybrid", **params)["similarity"] == pytest.approx(exact, abs=1e-5)
+
+
 # As the store changes
 
 
