@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entries import store_all
-from process import Daemon
+from entries import query_ids, store_all
+from process import Daemon, wait_until
 
 Found = dict[str, Any]
 
@@ -189,37 +189,40 @@ def test_an_updated_text_is_found_by_its_new_words_only(daemon: Daemon) -> None:
 
 
 def test_an_index_that_caught_up_finds_the_same(daemon: Daemon) -> None:
-    """2,000 rows make the daemon fold them into its indexes; nothing may come or go by that."""
-    items = [{"text": f"note{n} about widget{n % 7} and gadget{n % 11}"} for n in range(2100)]
+    """2,000 rows make the daemon fold them into its indexes; nothing may come or go by that.
+
+    They are of a thousand projects, so that a filter selects two or three of them.
+    """
+    texts = [f"note{n} about widget{n % 7} and gadget{n % 11}" for n in range(2100)]
+    items = [{"text": text, "project_id": f"p{n % 1000}"} for n, text in enumerate(texts)]
     for first in range(0, len(items), 700):
-        store_all(daemon, f"p{first}", *items[first : first + 700])
-    asked = "widget3 gadget5"
+        store_all(daemon, "", *items[first : first + 700])
 
-    def found() -> list[tuple[str, float]]:
-        hits = search(daemon, asked, mode="text", limit=100)["results"]
-        return [(hit["id"], round(hit["score"], 4)) for hit in hits]
+    def found(**params: object) -> list[tuple[str, float]]:
+        hits = search(daemon, "widget3 gadget5", limit=100, **params)["results"]
+        return [(hit["text"], round(hit["score"], 4)) for hit in hits]
 
-    before = found()
-    # A full-text search of a table without unindexed rows is what an index has answered.
-    assert_folded(daemon)
+    def of_one_project(mode: str) -> set[str]:
+        return {text for text, _ in found(mode=mode, project_id="p3")}
+
+    before = found(mode="text")
     assert len(before) == 100
-    assert {score for _, score in found()} == {score for _, score in before}
-    gone = before[0][0]
+    for mode in ("vector", "hybrid", "text"):
+        assert of_one_project(mode) == {texts[3], texts[1003], texts[2003]}
+    wait_until(lambda: daemon.call("knowledge.stats")["storage"]["unindexed_rows"] == 0, limit_s=60)
+    assert {score for _, score in found(mode="text")} == {score for _, score in before}
+    for mode in ("vector", "hybrid", "text"):
+        assert of_one_project(mode) == {texts[3], texts[1003], texts[2003]}
+    (gone,) = query_ids(daemon, project_id="p5", until="9999-01-01T00:00:00Z")[:1]
     daemon.call("knowledge.delete", {"ids": [gone]})
-    assert gone not in [entry_id for entry_id, _ in found()]
+    assert gone not in ids(search(daemon, "note5 widget5", project_id="p5"))
     daemon.stop()
     restarted = Daemon(daemon.home).start().wait_ready()
     try:
-        hits = search(restarted, "note5", mode="text")["results"]
-        assert hits[0]["text"] == "note5 about widget5 and gadget5"
+        hits = search(restarted, "note7", mode="text")["results"]
+        assert hits[0]["text"] == texts[7]
     finally:
         restarted.discard()
-
-
-def assert_folded(daemon: Daemon) -> None:
-    from process import wait_until
-
-    wait_until(lambda: daemon.call("knowledge.stats")["storage"]["unindexed_rows"] == 0, limit_s=60)
 
 
 # Filters, against brute force

@@ -17,7 +17,7 @@ from process import Daemon
 OWN = Path(__file__).parent
 DEVBENCH = OWN.parents[2] / "shared" / "data" / "devbench"
 
-OWN_FLOORS = {"ndcg_at_10": 0.91, "recall_at_5": 0.95, "mrr": 0.89, "declined": 0.85}
+OWN_FLOORS = {"ndcg_at_10": 0.91, "recall_at_5": 0.95, "mrr": 0.89, "declined": 0.88}
 OWN_CLASS_FLOORS = {  # nDCG@10
     "paraphrase": 0.70,
     "identifier": 0.97,
@@ -27,8 +27,8 @@ OWN_CLASS_FLOORS = {  # nDCG@10
     "long_text": 0.95,
     "other_language": 0.97,
 }
-OWN_MISSED_CEILING = 0.20
-DEVBENCH_FLOORS = {"ndcg_at_10": 0.91, "recall_at_5": 0.97, "mrr": 0.90, "declined": 0.80}
+OWN_MISSED_CEILING = 0.18
+DEVBENCH_FLOORS = {"ndcg_at_10": 0.91, "recall_at_5": 0.97, "mrr": 0.90, "declined": 1.0}
 DEVBENCH_MISSED_CEILING = 0.05
 BELOW_THE_BETTER_ONE = 0.01
 """So much of nDCG may hybrid lose against the better one of vector and text."""

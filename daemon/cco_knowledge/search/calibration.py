@@ -18,6 +18,8 @@ _QUANTILE = 0.75
 """Of the probes: their upper end is where a store happens to know something of the matter."""
 _AT_LEAST = 8
 """So many probes are something to go by."""
+_MOST_COMPARED = 64 * 50_000
+"""Probes times entries: above 50,000 entries fewer probes have to do."""
 _MIXED_PROBES = [probe for at in range(_AT_LEAST) for probe in PROBES[at::_AT_LEAST]]
 _PATIENCE_S = 0.5
 _STALE = 1.25
@@ -49,7 +51,7 @@ class _Levels:
 
 
 class Calibration:
-    """Measured on first use, and again as the store grows. Costs as much as 64 searches.
+    """Measured on first use, and again as the store grows. Costs as much as up to 64 searches.
 
     A search that comes before there is anything to go by waits for it, but not for long: then the
     first few probes have to do.
@@ -91,25 +93,25 @@ class Calibration:
             self._measuring.add_done_callback(_log_failure)
         if levels is not None and not levels.is_off(n_entries, _WRONG):
             return levels
-        await asyncio.wait({self._measuring}, timeout=_PATIENCE_S)
-        if self._measuring.done():
-            return self._measuring.result()
         assert self._so_far is not None  # noqa: S101  # made with the task above
+        await asyncio.wait({self._measuring}, timeout=_PATIENCE_S)
         await asyncio.wait({self._so_far})
-        return self._measuring.result() if self._so_far.cancelled() else self._so_far.result()
+        if self._measuring.done() or self._so_far.cancelled():
+            return await asyncio.shield(self._measuring)
+        return self._so_far.result()
 
     async def _measure(self, n_entries: int, so_far: "asyncio.Future[_Levels]") -> _Levels:
         cosines: list[list[float]] = []
         try:
-            for at in range(len(PROBES)):  # one after the other: searches go before
+            n_probes = min(len(PROBES), max(_AT_LEAST, _MOST_COMPARED // max(n_entries, 1)))
+            for at in range(n_probes):  # one after the other: searches go before
                 matches = await self._store.nearest(await self._probe(at), ANY, _DEPTH)
                 cosines.append([match.score for match in matches])
                 if len(cosines) == _AT_LEAST:
                     so_far.set_result(_Levels.of(n_entries, cosines))
             self._levels = _Levels.of(n_entries, cosines)
         finally:
-            if not so_far.done():  # failed or stopped: whoever waits tries once more
-                so_far.cancel()
+            so_far.cancel()  # in vain, unless this failed or was stopped: then nobody waits on
         return self._levels
 
     async def _probe(self, at: int) -> Vector:

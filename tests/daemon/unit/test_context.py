@@ -2,6 +2,7 @@
 
 import array
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,13 @@ def test_a_long_text_is_there_by_its_passage() -> None:
 def test_no_two_say_the_same() -> None:
     hits = [hit(1, "one", angle=0.0), hit(2, "one again", angle=0.1), hit(3, "two", angle=1.5)]
     assert ids(pack(hits, 1000, words).hits) == ["id-1", "id-3"]
+
+
+def test_of_those_that_say_the_same_the_newest_takes_the_best_place() -> None:
+    old, other, new = (hit(n, f"text {n}", angle=a) for n, a in ((1, 0.0), (2, 1.5), (3, 0.1)))
+    entry = replace(new.entry, timestamp="2026-09-09T00:00:00.000Z")
+    new = replace(new, embedded=replace(new.embedded, entry=entry))
+    assert ids(pack([old, other, new], 1000, words).hits) == ["id-3", "id-2"]
 
 
 def test_the_same_input_gives_the_same_text() -> None:
