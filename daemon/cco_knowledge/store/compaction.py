@@ -20,8 +20,9 @@ _ROWS_SHARE = 20
 _QUIET_S = 1.0
 _ROWS_PER_COMMIT = 2000
 """Larger tables wait for more commits, because each compaction rewrites the table."""
-_KEPT_VERSIONS_MS = 10 * 60 * 1000
-"""Old versions stay for readers that hold one; the daemon's own take seconds."""
+_KEPT_VERSIONS_MS = 2 * 60 * 1000
+"""Old versions stay for readers that hold one; the daemon's own take seconds. Each is a copy of the
+table as it was compacted."""
 
 _log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from cco_knowledge.store.interface import Draft
 from cco_knowledge.store.native import Scannable, lance, pa, panics_caught
 from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
+from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import (
     EmbeddedEntry,
@@ -67,12 +68,15 @@ class LanceStore(LanceReads):
                     str(folder), None, None, None, None, None, None, None, session
                 )
                 table = await _open_table(connection, model)
-                found = await table.schema()
-                schema.check_schema(found, model)
+                version = schema.check_schema(await table.schema(), model)
+                if version < schema.SCHEMA_VERSION:
+                    await upgrade(table, version, model, folder)
+                await _ensure_primary_key(table)
                 await ensure_indexes(table)
                 store = cls(connection, table, Disk(folder))
-                store._schema = found
+                store._schema = await table.schema()
                 store._seen = SeenKeys(await store._keys())
+                await store._sync()
                 await store.prepare()
                 await store._compaction.take_over()
         except (RuntimeError, ValueError, OSError) as error:
@@ -338,9 +342,12 @@ _UPSERT_BY_ID = {
 async def _open_table(connection: Any, model: ModelIdentity) -> Any:
     if TABLE in await connection.table_names(None, None, None):
         return await connection.open_table(TABLE, None, None, None, None)
-    table = await connection.create_empty_table(
+    return await connection.create_empty_table(
         TABLE, "create", schema.table_schema(model), None, None, None
     )
-    # NOTE: without it LanceDB's upserts duplicate new keys silently (lancedb#2463).
-    await table.set_unenforced_primary_key(["id"])
-    return table
+
+
+async def _ensure_primary_key(table: Any) -> None:
+    """Without it LanceDB's upserts duplicate new keys silently (lancedb#2463)."""
+    if not (await table.schema()).field("id").metadata:
+        await table.set_unenforced_primary_key(["id"])

@@ -64,8 +64,12 @@ def table_schema(model: ModelIdentity) -> Any:
     )
 
 
-def check_schema(schema: Any, model: ModelIdentity) -> None:
-    """Raises StartRefused unless this table was made by this version for this model."""
+def check_schema(schema: Any, model: ModelIdentity) -> int:
+    """The table's schema version, this one or an older one.
+
+    Raises:
+        StartRefused: a newer one, another model's vectors, or not a table of this daemon.
+    """
     facts = schema.metadata or {}
     version = facts.get(b"cco.schema_version")
     if version is None:
@@ -73,7 +77,7 @@ def check_schema(schema: Any, model: ModelIdentity) -> None:
             "The table `knowledge` was not written by this daemon. Move the folder `knowledge` "
             "out of the home and start again."
         )
-    if int(version) != SCHEMA_VERSION:
+    if int(version) > SCHEMA_VERSION:
         raise StartRefused(
             f"The store has schema version {int(version)} and this daemon knows "
             f"{SCHEMA_VERSION}. Start the version of cco-knowledge that wrote it."
@@ -87,6 +91,7 @@ def check_schema(schema: Any, model: ModelIdentity) -> None:
             "in knowledge.toml), or start it once more to run `kmctl export FILE`, and then "
             "`kmctl import FILE` into a new home that has the new model."
         )
+    return int(version)
 
 
 def _described(model: ModelIdentity) -> str:
