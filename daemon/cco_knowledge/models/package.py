@@ -69,9 +69,12 @@ def _watch(pip: subprocess.Popen[bytes], folder: Path, on_bytes: Callable[[int],
 def _largest_file(folder: Path) -> int:
     """What has arrived: pip writes one file, then copies it."""
     largest = 0
-    for path in folder.rglob("*.whl"):
-        with contextlib.suppress(FileNotFoundError):
-            largest = max(largest, path.stat().st_size)
+    # Not with rglob: pip removes folders meanwhile, and os.walk lets them go.
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                if name.endswith(".whl"):
+                    largest = max(largest, Path(root, name).stat().st_size)
     return largest
 
 

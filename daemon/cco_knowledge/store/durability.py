@@ -40,12 +40,14 @@ class Disk:
 
     def measure(self) -> tuple[int, int]:
         """Bytes below the folder, and versions of the table."""
-        files = [path for path in self._folder.rglob("*") if path.is_file()]
-        size_bytes = 0
-        for path in files:
-            with contextlib.suppress(FileNotFoundError):  # compaction removes files meanwhile
-                size_bytes += path.stat().st_size
-        return size_bytes, sum(path.suffix == ".manifest" for path in files)
+        size_bytes = n_versions = 0
+        # Not with rglob: compaction removes files and folders meanwhile, and os.walk lets them go.
+        for folder, _, names in os.walk(self._folder):
+            n_versions += sum(name.endswith(".manifest") for name in names)
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    size_bytes += Path(folder, name).stat().st_size
+        return size_bytes, n_versions
 
     def close(self) -> None:
         os.close(self._descriptor)
