@@ -216,6 +216,7 @@ class KnowledgeService:
         outcomes, similar = await asyncio.gather(
             self._store.insert(drafts), self._all_similar(drafts)
         )
+        await self._searcher.follow()
 
         def with_similar(
             outcome: Stored | Exception, near: Sequence[Match]

@@ -50,6 +50,10 @@ class _Levels:
         return more > factor * fewer
 
 
+_Measuring = tuple["asyncio.Task[_Levels]", "asyncio.Future[_Levels]"]
+"""What ends with all probes, and what has the first few of them."""
+
+
 class Calibration:
     """Measured on first use, and again as the store grows. Costs as much as up to 64 searches.
 
@@ -62,8 +66,7 @@ class Calibration:
         self._embedder = embedder
         self._probes: list[Vector] = []
         self._levels: _Levels | None = None
-        self._measuring: asyncio.Task[_Levels] | None = None
-        self._so_far: asyncio.Future[_Levels] | None = None
+        self._measuring: _Measuring | None = None
 
     async def by_chance(self, filters: Filters, n_passing: int | None = None) -> float:
         """The cosine of the nearest entry to an unrelated query, among those that pass.
@@ -76,29 +79,39 @@ class Calibration:
             n_passing = await self._store.count(filters)
         return levels.at(n_passing)
 
+    async def follow(self) -> None:
+        """Begin to measure again where the store has grown or shrunk enough. Waits for nothing."""
+        n_entries = await self._store.count(ANY)
+        if self._levels is None or self._levels.is_off(n_entries, _STALE):
+            self._begun(n_entries)
+
     async def close(self) -> None:
         if self._measuring is not None:
-            self._measuring.cancel()
-            await asyncio.wait({self._measuring})
+            task, _ = self._measuring
+            task.cancel()
+            await asyncio.wait({task})
 
     async def _current(self, n_entries: int) -> _Levels:
         levels = self._levels
         if levels is not None and not levels.is_off(n_entries, _STALE):
             return levels
-        if self._measuring is None or self._measuring.done():
-            self._so_far = asyncio.get_running_loop().create_future()
-            self._measuring = asyncio.create_task(
-                self._measure(n_entries, self._so_far), name="calibration"
-            )
-            self._measuring.add_done_callback(_log_failure)
+        measuring, so_far = self._begun(n_entries)
         if levels is not None and not levels.is_off(n_entries, _WRONG):
             return levels
-        assert self._so_far is not None  # noqa: S101  # made with the task above
-        await asyncio.wait({self._measuring}, timeout=_PATIENCE_S)
-        await asyncio.wait({self._so_far})
-        if self._measuring.done() or self._so_far.cancelled():
-            return await asyncio.shield(self._measuring)
-        return self._so_far.result()
+        await asyncio.wait({measuring}, timeout=_PATIENCE_S)
+        await asyncio.wait({so_far})
+        if measuring.done() or so_far.cancelled():
+            return await asyncio.shield(measuring)
+        return so_far.result()
+
+    def _begun(self, n_entries: int) -> "_Measuring":
+        """The measuring under way, or else a new one."""
+        if self._measuring is None or self._measuring[0].done():
+            so_far: asyncio.Future[_Levels] = asyncio.get_running_loop().create_future()
+            task = asyncio.create_task(self._measure(n_entries, so_far), name="calibration")
+            task.add_done_callback(_log_failure)
+            self._measuring = task, so_far
+        return self._measuring
 
     async def _measure(self, n_entries: int, so_far: "asyncio.Future[_Levels]") -> _Levels:
         cosines: list[list[float]] = []

@@ -70,6 +70,11 @@ class Searcher:
         with contextlib.suppress(KnowledgeError):  # the first search tries again, and is told
             await self._calibration.by_chance(ANY)
 
+    async def follow(self) -> None:
+        """After a change of the store: keep in step with its size. Waits for nothing."""
+        with contextlib.suppress(KnowledgeError):  # as above
+            await self._calibration.follow()
+
     async def close(self) -> None:
         await self._calibration.close()
 
