@@ -178,6 +178,8 @@ class KnowledgeService:
             passages = None
             if changed.text != current[0].text:
                 passages = await self._embedder.embed_document(changed.text, Priority.STORE)
+            if "superseded_by" not in changes:  # the store knows better, if it changed meanwhile
+                changed = replace(changed, superseded_by=None, superseded_at=None)
             await self._store.replace(changed, passages)
             return True
 

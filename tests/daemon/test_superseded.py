@@ -207,6 +207,32 @@ def test_no_circle_can_be_made(shared_daemon: Daemon, project: str, turns: int) 
     assert found(shared_daemon, project) == [ids[-1]]
 
 
+def test_repeating_a_store_of_what_was_replaced_makes_no_circle(
+    shared_daemon: Daemon, project: str
+) -> None:
+    """By its id it is the entry that is there; it replaces nothing any more."""
+    old = {"text": "We use Yarn.", "project_id": project, "id": f"{project}-old"}
+    shared_daemon.call("knowledge.store", old)
+    new = {"text": "We use pnpm.", "project_id": project, "id": f"{project}-new"}
+    shared_daemon.call("knowledge.store", new | {"supersedes": [old["id"]]})
+    again = shared_daemon.call("knowledge.store", old | {"supersedes": [new["id"]]})
+    assert (again["id"], again["stored"]) == (old["id"], False)
+    assert found(shared_daemon, project) == [new["id"]]
+    assert entry(shared_daemon, old["id"])["superseded_by"] == new["id"]
+
+
+def test_a_batch_makes_no_circle(shared_daemon: Daemon, project: str) -> None:
+    one, two = f"{project}-one", f"{project}-two"
+    store_all(
+        shared_daemon,
+        project,
+        {"text": "a cat", "id": one},
+        {"text": "a dog", "id": two, "supersedes": [one]},
+        {"text": "a cat", "id": one, "supersedes": [two]},
+    )
+    assert found(shared_daemon, project) == [two]
+
+
 def test_an_unknown_successor_is_refused(shared_daemon: Daemon, project: str) -> None:
     (entry_id,) = store_all(shared_daemon, project, {})
     error = shared_daemon.refusal("knowledge.update", {"id": entry_id, "superseded_by": "nobody"})

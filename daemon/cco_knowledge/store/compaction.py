@@ -11,7 +11,7 @@ _COMMITS = 16
 them takes twice as long as over one; rewriting 10,000 rows takes 0.2 s and both cores."""
 _MAX_COMMITS = 64
 """After this many it begins at once. At 32, a client that stores without a pause met it in more
-than one store of twenty; at 128, ten clients that also search did half as much."""
+than one store of twenty; at 128, a search takes three times as long as over one."""
 _ROWS = 2000
 """The same after this many rows, or a twentieth of the table: a full-text search looks through rows
 that its index does not cover one by one, 2.4 µs each."""

@@ -57,9 +57,14 @@ def decide(drafts: Sequence[Draft], known: Known) -> Decided:
         if outcome.duplicate_of is None:
             new.append(draft)
             known.add(draft.embedded.entry)
+        entry = known.by_id[outcome.id]
+        # NOTE: a repeated store may name itself, or come after its entry was replaced. Only what is
+        # current replaces anything, so that no circle of successors can come about.
+        if entry.superseded_by is not None or entry.id in successors:
+            continue
         for replaced in draft.supersedes:
-            if replaced != outcome.id:  # as a repeated store would ask for
-                successors[replaced] = known.by_id[outcome.id]
+            if replaced != entry.id:
+                successors[replaced] = entry
                 known.supersede(known.by_id[replaced])
     return Decided(new, outcomes, successors)
 

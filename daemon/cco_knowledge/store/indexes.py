@@ -1,8 +1,8 @@
 """The table's indexes: full text over our own terms, and one for each column that filters ask.
 
-They are there before the first search. LanceDB looks through
-rows that an index does not cover yet one by one (2.4 µs a row for full text); compaction folds
-them in. A filter by project takes 1.7 ms with its index and 6 ms without at 10,000 rows.
+They are there before the first search. LanceDB looks through rows that an index does not cover yet
+one by one (2.4 µs a row for full text); compaction folds them in. A filter by project takes 1.7 ms
+with its index and 6 ms without at 10,000 rows.
 """
 
 from dataclasses import dataclass
