@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cco_knowledge.errors import DeadlineExceeded, Unavailable
-from cco_knowledge.rpc import envelope, params
+from cco_knowledge.rpc import envelope, params, reading
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.methods import METHODS, Deadline, Method
@@ -86,14 +86,14 @@ class Dispatcher:
     async def _call(self, call: Call) -> object:
         system = self.system.get(call.method)
         if system is not None:
-            params.read(params.NoParams, call.params)
+            reading.read(params.NoParams, call.params)
             return await system()
         method = METHODS.get(call.method)
         if method is None:
             raise WireError("method_not_found", "This method does not exist.")
         if self.draining:
             raise Unavailable("The daemon is stopping. Try again in a moment.")
-        return await self._within_deadline(method, params.read(method.params, call.params))
+        return await self._within_deadline(method, reading.read(method.params, call.params))
 
     async def _within_deadline(self, method: Method, given: params.Params) -> object:
         deadline_s = self.deadlines_s[method.deadline]

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from cco_knowledge.errors import InvalidInput, KnowledgeError
-from cco_knowledge.rpc import cursor, params
+from cco_knowledge.rpc import cursor, params, reading
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.search.searcher import Found, Hit
 from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
@@ -44,7 +44,7 @@ async def _store_batch(service: KnowledgeService, given: params.StoreBatchParams
 async def _search(service: KnowledgeService, given: params.SearchParams) -> object:
     begun = time.perf_counter()
     found = await service.search(
-        params.checked_text(given.query, "query"),
+        reading.checked_text(given.query, "query"),
         given.filters(),
         limit=given.limit,
         threshold=given.threshold,
@@ -62,7 +62,7 @@ async def _related(service: KnowledgeService, given: params.RelatedParams) -> ob
 
 async def _context(service: KnowledgeService, given: params.ContextParams) -> object:
     context = await service.context(
-        params.checked_text(given.task, "task"), given.filters(), given.token_budget
+        reading.checked_text(given.task, "task"), given.filters(), given.token_budget
     )
     return {
         "text": context.text,
@@ -132,7 +132,7 @@ async def _cleanup(service: KnowledgeService, given: params.CleanupParams) -> ob
 
 
 async def _embed(service: KnowledgeService, given: params.EmbedParams) -> object:
-    texts = [params.checked_text(text, "texts") for text in given.texts]
+    texts = [reading.checked_text(text, "texts") for text in given.texts]
     vectors = await service.embed(texts, as_query=given.kind == "query")
     return {
         "vectors": [array.array("f", vector).tolist() for vector in vectors],
@@ -162,7 +162,7 @@ def _item(item: object) -> NewEntry | KnowledgeError:
     if not isinstance(item, dict):
         return InvalidInput("An item is an object.", field="items")
     try:
-        return params.read(params.StoreParams, item).new_entry()
+        return reading.read(params.StoreParams, item).new_entry()
     except KnowledgeError as error:
         return error
 

@@ -1,35 +1,41 @@
-"""Params of every method: shapes, bounds and defaults, checked before a handler is called.
+"""Params of every method: shapes, bounds and defaults, and what `rpc.discover` says of them.
 
-msgspec does the checking; `read` gives its errors a field and treats "" and null as not given.
+msgspec checks them, see `rpc.reading`, before a handler is called.
 The order of a struct's fields is the order of positional params.
 """
 
-import re
-from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 
-from cco_knowledge.errors import InvalidInput
+from cco_knowledge.rpc.reading import (
+    check_depth,
+    checked_field,
+    checked_text,
+    encoded_metadata,
+    not_before,
+    timestamp_of,
+)
 from cco_knowledge.search.searcher import Mode
-from cco_knowledge.service import NewEntry, format_timestamp
+from cco_knowledge.service import NewEntry
 from cco_knowledge.store.interface import OnDuplicate
 from cco_knowledge.store.metadata import metadata_digest
-from cco_knowledge.types import Filters
+from cco_knowledge.types import ENTRY_TYPES, Filters
 
-TEXT_MAX_BYTES = 256 * 1024
-METADATA_MAX_BYTES = 64 * 1024
-METADATA_MAX_DEPTH = 200
-"""What orjson and msgspec write on any stack; they stop at 255."""
 _FIELD_MAX_CHARACTERS = 256
+
+
+def _is(description: str, **schema: Any) -> msgspec.Meta:
+    """What `rpc.discover` says of a param, and what it says in schema that msgspec leaves alone."""
+    return msgspec.Meta(description=description, extra_json_schema=schema or None)
+
 
 Field = Annotated[str, msgspec.Meta(max_length=_FIELD_MAX_CHARACTERS)]
 Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_FIELD_MAX_CHARACTERS)]
 OneOrMore = Field | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=1000)]
 Ids = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=1000)]
-Limit = Annotated[int, msgspec.Meta(ge=1, le=100)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=100), _is("At most so many.")]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 OrderBy = Literal["timestamp", "id", "type", "project_id", "session_id", "agent"]
 
@@ -43,24 +49,29 @@ class NoParams(Params, frozen=True):
 
 
 class FilterParams(Params, frozen=True, kw_only=True):
-    project_id: OneOrMore = ""
-    type: OneOrMore = ""
-    agent: OneOrMore = ""
-    session_id: OneOrMore = ""
-    since: Moment | None = None
-    until: Moment | None = None
-    metadata: dict[str, Any] = {}
-    include_superseded: bool = False
+    project_id: Annotated[OneOrMore, _is("Of this project, or of any of these.")] = ""
+    type: Annotated[OneOrMore, _is("Of this type, or of any of these.")] = ""
+    agent: Annotated[OneOrMore, _is("Of this agent, or of any of these.")] = ""
+    session_id: Annotated[OneOrMore, _is("Of this session, or of any of these.")] = ""
+    since: Annotated[Moment | None, _is("Not older than this, RFC 3339.")] = None
+    until: Annotated[Moment | None, _is("Not newer than this, RFC 3339.")] = None
+    metadata: Annotated[
+        dict[str, Any], _is("Each of these keys is equal in the entry; `1` equals `1.0`.")
+    ] = {}
+    include_superseded: Annotated[
+        bool,
+        _is("Also what newer entries replaced. Without, what is current now, or at `until`."),
+    ] = False
 
     def filters(self) -> Filters:
-        _check_depth(self.metadata)
+        check_depth(self.metadata)
         return Filters(
             project_ids=_several(self.project_id),
             types=_several(self.type),
             agents=_several(self.agent),
             session_ids=_several(self.session_id),
-            since=_not_before(self.since) if self.since else None,
-            until=_timestamp(self.until, "until") if self.until else None,
+            since=not_before(self.since) if self.since else None,
+            until=timestamp_of(self.until, "until") if self.until else None,
             metadata_digests=tuple(
                 metadata_digest(key, value) for key, value in self.metadata.items()
             ),
@@ -69,16 +80,30 @@ class FilterParams(Params, frozen=True, kw_only=True):
 
 
 class StoreParams(Params, frozen=True):
-    text: str
-    type: Field = "general"
-    project_id: Field = "default"
-    session_id: Field = "unknown"
-    agent: Field = "unknown"
-    metadata: dict[str, Any] = {}
-    id: Field | None = None
-    timestamp: Moment | None = None
-    supersedes: Annotated[list[Value], msgspec.Meta(max_length=1000)] = []
-    on_duplicate: OnDuplicate = "return"
+    text: Annotated[str, _is("1 character to 256 KiB of UTF-8, without NUL.", minLength=1)]
+    type: Annotated[
+        Field, _is(f"{', '.join(f'`{name}`' for name in ENTRY_TYPES)}, or an extra one.")
+    ] = "general"
+    project_id: Annotated[Field, _is("Which project it belongs to.")] = "default"
+    session_id: Annotated[Field, _is("In which session it was learnt.")] = "unknown"
+    agent: Annotated[Field, _is("Who learnt it.")] = "unknown"
+    metadata: Annotated[
+        dict[str, Any], _is("Any JSON object, at most 64 KiB and 200 levels deep.")
+    ] = {}
+    id: Annotated[
+        Field | None, _is("An id of your own, so that the call can be repeated safely.")
+    ] = None
+    timestamp: Annotated[Moment | None, _is("When, RFC 3339; without it, now.")] = None
+    supersedes: Annotated[
+        list[Value], msgspec.Meta(max_length=1000), _is("The ids of the entries it replaces.")
+    ] = []
+    on_duplicate: Annotated[
+        OnDuplicate,
+        _is(
+            "Where the same text, type and project are stored already: `return` that entry, "
+            "`store` it again, or `reject` it as a conflict."
+        ),
+    ] = "return"
 
     def new_entry(self) -> NewEntry:
         return NewEntry(
@@ -89,58 +114,78 @@ class StoreParams(Params, frozen=True):
             agent=checked_field(self.agent, "agent"),
             metadata=encoded_metadata(self.metadata),
             id=checked_field(self.id, "id") if self.id else None,
-            timestamp=_timestamp(self.timestamp, "timestamp") if self.timestamp else None,
+            timestamp=timestamp_of(self.timestamp, "timestamp") if self.timestamp else None,
             supersedes=self.supersedes,
             on_duplicate=self.on_duplicate,
         )
 
 
 class StoreBatchParams(Params, frozen=True):
-    items: Annotated[list[Any], msgspec.Meta(min_length=1, max_length=1000)]
+    items: Annotated[
+        list[Any],
+        msgspec.Meta(min_length=1, max_length=1000),
+        _is(
+            "The params of a store each; a bad one fails alone.",
+            items={"$ref": "#/components/schemas/StoreParams"},
+        ),
+    ]
 
 
 class _ExplainParams(FilterParams, frozen=True, kw_only=True):
-    explain: bool = False
+    explain: Annotated[bool, _is("Say how each hit came to its place.")] = False
 
 
 class SearchParams(_ExplainParams, frozen=True):
-    query: str
+    query: Annotated[str, _is("What to look for, in words of any language or code.", minLength=1)]
     limit: Limit = 10
-    threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    mode: Mode = "hybrid"
+    threshold: Annotated[
+        Annotated[float, msgspec.Meta(ge=0, le=1)] | None,
+        _is("Leave out what has a smaller cosine similarity."),
+    ] = None
+    mode: Annotated[
+        Mode, _is("By meaning (`vector`), by words (`text`), or both, fused (`hybrid`).")
+    ] = "hybrid"
 
 
 class RelatedParams(FilterParams, frozen=True):
-    id: Field
+    id: Annotated[Field, _is("The entry whose neighbours are wanted.")]
     limit: Limit = 10
 
 
 class ContextParams(FilterParams, frozen=True):
-    task: str
-    token_budget: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1500
+    task: Annotated[str, _is("What is to be done.", minLength=1)]
+    token_budget: Annotated[
+        int, msgspec.Meta(ge=1, le=100_000), _is("The text has at most so many tokens.")
+    ] = 1500
 
 
 class QueryParams(FilterParams, frozen=True, kw_only=True):
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
-    cursor: str | None = None
-    order_by: OrderBy = "timestamp"
-    descending: bool = True
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000), _is("Entries on a page.")] = 20
+    cursor: Annotated[str | None, _is("`next_cursor` of the page before, with the same order.")] = (
+        None
+    )
+    order_by: Annotated[OrderBy, _is("The field that gives the order.")] = "timestamp"
+    descending: Annotated[bool, _is("The newest, or last, first.")] = True
 
 
 class GetParams(Params, frozen=True):
-    ids: Ids
+    ids: Annotated[Ids, _is("The entries that are wanted.")]
 
 
 class UpdateParams(Params, frozen=True):
-    id: Field
-    text: str | None = None
-    type: Field | None = None
-    project_id: Field | None = None
-    session_id: Field | None = None
-    agent: Field | None = None
-    timestamp: Moment | None = None
-    metadata: dict[str, Any] | None = None
-    superseded_by: Field | None = None
+    id: Annotated[Field, _is("The entry to change.")]
+    text: Annotated[str | None, _is("A new text, embedded again.")] = None
+    type: Annotated[Field | None, _is("A new type.")] = None
+    project_id: Annotated[Field | None, _is("A new project.")] = None
+    session_id: Annotated[Field | None, _is("A new session.")] = None
+    agent: Annotated[Field | None, _is("A new agent.")] = None
+    timestamp: Annotated[Moment | None, _is("A new time, RFC 3339.")] = None
+    metadata: Annotated[dict[str, Any] | None, _is("New metadata, in place of all of the old.")] = (
+        None
+    )
+    superseded_by: Annotated[
+        Field | None, _is("The entry that replaces this one; a circle is a conflict.")
+    ] = None
 
     def changes(self) -> dict[str, str | bytes]:
         """The entry fields that were given, as the store keeps them."""
@@ -152,159 +197,45 @@ class UpdateParams(Params, frozen=True):
         if self.text is not None:
             changes["text"] = checked_text(self.text, "text")
         if self.timestamp is not None:
-            changes["timestamp"] = _timestamp(self.timestamp, "timestamp")
+            changes["timestamp"] = timestamp_of(self.timestamp, "timestamp")
         if self.metadata is not None:
             changes["metadata"] = encoded_metadata(self.metadata)
         return changes
 
 
 class DeleteParams(FilterParams, frozen=True):
-    ids: Ids | None = None
-    expect: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    ids: Annotated[Ids | None, _is("The entries to delete; or give filters with `expect`.")] = None
+    expect: Annotated[
+        Annotated[int, msgspec.Meta(ge=0)] | None,
+        _is("How many the filters select; with another number nothing is deleted."),
+    ] = None
 
 
 class StatsParams(Params, frozen=True):
-    project_id: Field | None = None
+    project_id: Annotated[Field | None, _is("Of this project; without it, of all.")] = None
 
 
 class CleanupParams(Params, frozen=True):
-    older_than_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 90
-    project_id: OneOrMore = ""
-    type: OneOrMore = ""
-    dry_run: bool = False
+    older_than_days: Annotated[
+        float, msgspec.Meta(ge=0, le=36_500), _is("The age from which entries go.")
+    ] = 90
+    project_id: Annotated[OneOrMore, _is("Of this project, or of any of these.")] = ""
+    type: Annotated[OneOrMore, _is("Of this type, or of any of these.")] = ""
+    dry_run: Annotated[bool, _is("Only say what would be deleted.")] = False
 
 
 class EmbedParams(Params, frozen=True):
-    texts: Annotated[list[str], msgspec.Meta(min_length=1, max_length=256)]
-    kind: Literal["document", "query"] = "document"
-
-
-P = TypeVar("P", bound=Params)
-_MOMENTS = frozenset({"timestamp", "since", "until"})
-_FINER = re.compile(r"(?<=\.\d{6})\d+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PLACE = re.compile(r" - at `\$\.(\w+)[^`]*`\Z")
-_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(.*)`", re.DOTALL)
-
-
-def read(kind: type[P], params: dict[str, Any] | list[Any]) -> P:
-    """Raises InvalidInput, whose `field` names the param."""
-    named = params if isinstance(params, dict) else _by_position(kind, params)
-    given = {
-        key: _with_microseconds(value) if key in _MOMENTS else value
-        for key, value in named.items()
-        if value is not None and value != ""
-    }
-    try:
-        return msgspec.convert(given, kind)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
-
-
-def _with_microseconds(moment: object) -> object:
-    """A finer fraction is cut: msgspec rounds it, up to the next day if need be."""
-    return _FINER.sub("", moment) if isinstance(moment, str) else moment
-
-
-def checked_text(text: str, field: str) -> str:
-    if not text:
-        raise InvalidInput(f"`{field}` must not be empty.", field=field)
-    length_bytes = len(text.encode())
-    if length_bytes > TEXT_MAX_BYTES:
-        raise InvalidInput(
-            f"`{field}` has {length_bytes} bytes; at most {TEXT_MAX_BYTES} are stored. "
-            "Split it into entries of their own.",
-            field=field,
-        )
-    return _without_nul(text, field)
-
-
-def checked_field(value: str, field: str) -> str:
-    if _CONTROL.search(value):
-        raise InvalidInput(f"`{field}` must not hold control characters.", field=field)
-    return value
-
-
-def encoded_metadata(metadata: dict[str, Any]) -> bytes:
-    _check_depth(metadata)
-    try:
-        encoded = orjson.dumps(metadata)
-    except orjson.JSONEncodeError:  # an integer over 64 bits
-        encoded = msgspec.json.encode(metadata)
-    if len(encoded) > METADATA_MAX_BYTES:
-        raise InvalidInput(
-            f"`metadata` has {len(encoded)} bytes of JSON; at most {METADATA_MAX_BYTES} are "
-            "stored.",
-            field="metadata",
-        )
-    return encoded
-
-
-def _check_depth(metadata: dict[str, Any]) -> None:
-    level: list[Any] = [metadata]
-    for _ in range(METADATA_MAX_DEPTH):
-        level = [part for value in level for part in _parts(value)]
-        if not level:
-            return
-    raise InvalidInput(
-        f"`metadata` is nested deeper than {METADATA_MAX_DEPTH} levels.", field="metadata"
-    )
-
-
-def _parts(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
-
-
-def _by_position(kind: type[Params], params: Sequence[Any]) -> dict[str, Any]:
-    names = kind.__struct_fields__
-    if len(params) > len(names):
-        raise InvalidInput(
-            f"{len(params)} positional params were given; the method has {len(names)}.",
-            field=str(len(names)),
-        )
-    return dict(zip(names, params, strict=False))
-
-
-def _invalid(problem: str) -> InvalidInput:
-    """The place stands only in the text of msgspec; tests hold this reading to it."""
-    match = _NAMED.fullmatch(problem) or _PLACE.search(problem)
-    return InvalidInput(
-        f"The params are wrong: {_without_values(problem)}.",
-        field=match.group(1) if match else "",
-    )
-
-
-def _without_values(problem: str) -> str:
-    """The message of a wrong choice repeats it: `Invalid enum value 'x' - at ...`."""
-    return re.sub(
-        r"Invalid enum value .*(?= - at `)", "This value is not allowed", problem, flags=re.DOTALL
-    )
+    texts: Annotated[
+        list[Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]],
+        msgspec.Meta(min_length=1, max_length=256),
+        _is("The texts, each as in a store."),
+    ]
+    kind: Annotated[
+        Literal["document", "query"], _is("With the model's prefix for the one or the other.")
+    ] = "document"
 
 
 def _several(value: str | list[str]) -> tuple[str, ...]:
     if isinstance(value, list):
         return tuple(value)
     return (value,) if value else ()
-
-
-def _timestamp(moment: datetime, field: str) -> str:
-    try:
-        return format_timestamp(moment)
-    except (OverflowError, ValueError) as error:
-        raise InvalidInput(
-            f"`{field}` lies outside of the years 1 to 9999 in UTC.", field=field
-        ) from error
-
-
-def _not_before(moment: datetime) -> str:
-    """Stored times have whole milliseconds, so a later microsecond means the next one."""
-    cut = _timestamp(moment, "since")
-    return cut if moment.microsecond % 1000 == 0 else f"{cut}~"  # behind `cut` in text order
-
-
-def _without_nul(text: str, field: str) -> str:
-    if "\0" in text:
-        raise InvalidInput(f"`{field}` must not hold NUL characters.", field=field)
-    return text

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cco_knowledge.errors import InvalidInput
-from cco_knowledge.rpc import params
+from cco_knowledge.rpc import params, reading
 from cco_knowledge.rpc.methods import METHODS
 
 
@@ -38,14 +38,14 @@ from cco_knowledge.rpc.methods import METHODS
 )
 def test_the_field_is_named(kind: type[params.Params], given: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        params.read(kind, given)
+        reading.read(kind, given)
     assert refused.value.data == {"field": field}
 
 
 @pytest.mark.parametrize("choice", ["secret", "it's secret", 'a "secret"', "a\nsecret", "'secret"])
 def test_a_wrong_choice_is_not_repeated(choice: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        params.read(params.StoreParams, {"text": "a", "on_duplicate": choice})
+        reading.read(params.StoreParams, {"text": "a", "on_duplicate": choice})
     assert "secret" not in refused.value.message
 
 
@@ -69,5 +69,5 @@ def test_positional_params_are_named_by_the_order_of_the_contract() -> None:
 @pytest.mark.parametrize("name", ["project_id", "type", "agent", "session_id"])
 def test_empty_and_null_set_no_filter(name: str) -> None:
     for nothing in ("", None):
-        filters = params.read(params.QueryParams, {name: nothing}).filters()
+        filters = reading.read(params.QueryParams, {name: nothing}).filters()
         assert filters == params.QueryParams().filters()
