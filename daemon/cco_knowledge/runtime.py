@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import orjson
 
 from cco_knowledge import __version__, listen, process_memory
 from cco_knowledge.config import Config, LoadedConfig
@@ -19,6 +20,7 @@ from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.errors import Unavailable
 from cco_knowledge.models import resolve_model
 from cco_knowledge.paths import Home
+from cco_knowledge.rpc import results
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
@@ -73,7 +75,11 @@ class _Daemon:
         ready: asyncio.Future[KnowledgeService] = loop.create_future()
         limits = self._config.limits
         self._dispatcher = Dispatcher(
-            system={"system.ping": self._ping, "system.status": self._status},
+            system={
+                "system.ping": self._ping,
+                "system.status": self._status,
+                "rpc.discover": self._discover,
+            },
             deadlines_s={
                 Deadline.NORMAL: limits.deadline_s,
                 Deadline.BULK: limits.bulk_deadline_s,
@@ -185,10 +191,15 @@ class _Daemon:
         if connection is not None:
             connection.http_progress(progress)
 
-    async def _ping(self) -> object:
+    async def _discover(self) -> object:
+        from cco_knowledge.rpc.discover import encoded_document  # few ever ask
+
+        return orjson.Fragment(encoded_document())
+
+    async def _ping(self) -> results.Pong:
         return "pong"
 
-    async def _status(self) -> object:
+    async def _status(self) -> results.Status:
         parts = self._parts
         return {
             "version": __version__,

@@ -12,7 +12,7 @@ from cco_knowledge.errors import DeadlineExceeded, Unavailable
 from cco_knowledge.rpc import envelope, params, reading
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
-from cco_knowledge.rpc.methods import METHODS, Deadline, Method
+from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
 from cco_knowledge.service import KnowledgeService
 
 MAX_REQUEST_BYTES = 16 << 20
@@ -30,7 +30,7 @@ class Dispatcher:
     """
 
     system: Mapping[str, SystemHandler]
-    """Methods without params that work before the service is ready."""
+    """What answers the methods of `SYSTEM`."""
     deadlines_s: Mapping[Deadline, float]
     service: "asyncio.Future[KnowledgeService]"
     draining: bool = False
@@ -84,10 +84,9 @@ class Dispatcher:
         return None if part.id is NO_ID else response
 
     async def _call(self, call: Call) -> object:
-        system = self.system.get(call.method)
-        if system is not None:
+        if call.method in SYSTEM:
             reading.read(params.NoParams, call.params)
-            return await system()
+            return await self.system[call.method]()
         method = METHODS.get(call.method)
         if method is None:
             raise WireError("method_not_found", "This method does not exist.")
@@ -108,4 +107,4 @@ class Dispatcher:
             ) from error
 
     def _knows(self, method: str) -> bool:
-        return method in METHODS or method in self.system
+        return method in METHODS or method in SYSTEM

@@ -25,6 +25,24 @@ CODES: dict[str, int] = {
     "storage_full": -32018,
     "too_large": -32019,
 }
+ADVICE: dict[str, str] = {
+    "parse_error": "Send JSON in UTF-8.",
+    "invalid_request": "Send a JSON-RPC 2.0 request.",
+    "method_not_found": "See the methods; the daemon may be older than the call.",
+    "invalid_params": "Mend the param that `data.field` names.",
+    "internal": "Report it with `data.ref`, which stands in the log too.",
+    "not_found": "Check the id.",
+    "conflict": "The message says what is stored.",
+    "unavailable": "Wait: the daemon is starting or stopping.",
+    "deadline_exceeded": "Try again, ask for less, or raise `limits.deadline_s`.",
+    "embedding_failed": "The model gave no vector for this text.",
+    "store_failed": "Look at the log and the disk.",
+    "unauthorized": "Call as the user who runs the daemon.",
+    "overloaded": "Wait `data.retry_after_ms`.",
+    "storage_full": "Make room on the disk.",
+    "too_large": "Send less at once.",
+}
+"""What the caller can do, for each reason."""
 
 
 class WireError(Exception):
@@ -57,6 +75,11 @@ class WireError(Exception):
     @classmethod
     def invalid_request(cls, problem: str, *, request_id: Any = None) -> Self:
         return cls("invalid_request", problem, request_id=request_id)
+
+
+def is_retryable(reason: str) -> bool:
+    kinds = errors.KnowledgeError.__subclasses__()
+    return any(kind.retryable for kind in kinds if kind.reason == reason)
 
 
 def to_wire(error: BaseException) -> WireError:

@@ -1,21 +1,12 @@
-"""The method table: name, params, handler, deadline. The one place that knows them all."""
+"""The method table: whoever wants to know a method, to call it or to describe it, looks here."""
 
-import array
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-import msgspec
-import orjson
-
-from cco_knowledge.errors import InvalidInput, KnowledgeError
-from cco_knowledge.rpc import cursor, params, reading
-from cco_knowledge.rpc.errors import to_wire
-from cco_knowledge.search.searcher import Found, Hit
-from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
-from cco_knowledge.types import Entry, Filters
+from cco_knowledge.rpc import handlers, params, results
+from cco_knowledge.service import KnowledgeService
 
 
 class Deadline(Enum):
@@ -24,221 +15,124 @@ class Deadline(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class Signature:
+    """What a caller has to know of a method."""
+
+    summary: str
     params: type[params.Params]
+    result: Any
+    """The type of it, one of `results`."""
+    errors: tuple[str, ...] = field(default=(), kw_only=True)
+    """The reasons it may answer with, besides those that every method has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Signature):
     handler: Callable[[KnowledgeService, Any], Awaitable[object]]
     deadline: Deadline = Deadline.NORMAL
 
 
-async def _store(service: KnowledgeService, given: params.StoreParams) -> object:
-    return _outcome(await service.store(given.new_entry()))
-
-
-async def _store_batch(service: KnowledgeService, given: params.StoreBatchParams) -> object:
-    outcomes = await service.store_batch([_item(item) for item in given.items])
-    failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
-    stored = sum(isinstance(o, StoreOutcome) and o.stored.duplicate_of is None for o in outcomes)
-    return {"stored": stored, "failed": failed, "results": [_outcome(o) for o in outcomes]}
-
-
-async def _search(service: KnowledgeService, given: params.SearchParams) -> object:
-    begun = time.perf_counter()
-    found = await service.search(
-        reading.checked_text(given.query, "query"),
-        given.filters(),
-        limit=given.limit,
-        threshold=given.threshold,
-        mode=given.mode,
-        explain=given.explain,
-    )
-    return _found(found, begun, explain=given.explain)
-
-
-async def _related(service: KnowledgeService, given: params.RelatedParams) -> object:
-    begun = time.perf_counter()
-    found = await service.related(given.id, given.filters(), given.limit)
-    return _found(found, begun, explain=False)
-
-
-async def _context(service: KnowledgeService, given: params.ContextParams) -> object:
-    context = await service.context(
-        reading.checked_text(given.task, "task"), given.filters(), given.token_budget
-    )
-    return {
-        "text": context.text,
-        "entries": [_hit(hit, explain=False) for hit in context.hits],
-        "tokens": context.n_tokens,
-    }
-
-
-async def _query(service: KnowledgeService, given: params.QueryParams) -> object:
-    start = (
-        cursor.decode(given.cursor, given.order_by, descending=given.descending)
-        if given.cursor
-        else None
-    )
-    page = await service.query(
-        given.filters(),
-        order_by=given.order_by,
-        descending=given.descending,
-        limit=given.limit,
-        start=start,
-    )
-    return {
-        "results": [_entry(entry) for entry in page.entries],
-        "total": page.total,
-        "next_cursor": cursor.encode(page.next_start),
-    }
-
-
-async def _get(service: KnowledgeService, given: params.GetParams) -> object:
-    entries, missing = await service.get(given.ids)
-    return {"entries": [_entry(entry) for entry in entries], "missing": missing}
-
-
-async def _update(service: KnowledgeService, given: params.UpdateParams) -> object:
-    return {"id": given.id, "updated": await service.update(given.id, given.changes())}
-
-
-async def _delete(service: KnowledgeService, given: params.DeleteParams) -> object:
-    filters = given.filters()
-    if given.ids is not None:
-        if filters != Filters() or given.expect is not None:
-            raise InvalidInput("Give `ids` or filters, not both.", field="ids")
-        return {"deleted": await service.delete(given.ids)}
-    if filters == Filters() and given.expect is None:
-        raise InvalidInput("Give `ids`, or filters with `expect`.", field="ids")
-    if given.expect is None:
-        matching = (
-            await service.query(filters, order_by="id", descending=False, limit=1, start=None)
-        ).total
-        raise _unexpected(matching)
-    return {"deleted": await service.delete_matching(filters, given.expect)}
-
-
-async def _stats(service: KnowledgeService, given: params.StatsParams) -> object:
-    totals = await service.totals(given.project_id)
-    return {
-        **msgspec.to_builtins(totals),
-        "storage": msgspec.to_builtins(await service.store_facts()),
-        "model": msgspec.to_builtins(service.model),
-    }
-
-
-async def _cleanup(service: KnowledgeService, given: params.CleanupParams) -> object:
-    filters = params.FilterParams(project_id=given.project_id, type=given.type).filters()
-    ids = await service.cleanup(given.older_than_days, filters, dry_run=given.dry_run)
-    return {"count": len(ids), "ids": ids}
-
-
-async def _embed(service: KnowledgeService, given: params.EmbedParams) -> object:
-    texts = [reading.checked_text(text, "texts") for text in given.texts]
-    vectors = await service.embed(texts, as_query=given.kind == "query")
-    return {
-        "vectors": [array.array("f", vector).tolist() for vector in vectors],
-        "dim": service.model.dim,
-        "model": service.model.name,
-    }
-
+_EMBEDS = ("embedding_failed", "overloaded")
+_WRITES = ("storage_full",)
 
 METHODS: dict[str, Method] = {
     # A text of 256 KiB is up to 800 passages: most of a minute on two cores.
-    "knowledge.store": Method(params.StoreParams, _store, Deadline.BULK),
-    "knowledge.store_batch": Method(params.StoreBatchParams, _store_batch, Deadline.BULK),
-    "knowledge.search": Method(params.SearchParams, _search),
-    "knowledge.context": Method(params.ContextParams, _context),
-    "knowledge.related": Method(params.RelatedParams, _related),
-    "knowledge.query": Method(params.QueryParams, _query),
-    "knowledge.get": Method(params.GetParams, _get),
-    "knowledge.update": Method(params.UpdateParams, _update, Deadline.BULK),
-    "knowledge.delete": Method(params.DeleteParams, _delete, Deadline.BULK),
-    "knowledge.stats": Method(params.StatsParams, _stats),
-    "knowledge.cleanup": Method(params.CleanupParams, _cleanup, Deadline.BULK),
-    "embedding.embed": Method(params.EmbedParams, _embed, Deadline.BULK),
+    "knowledge.store": Method(
+        "Store an entry: once this returns, it is on the disk and the next search finds it.",
+        params.StoreParams,
+        results.Stored,
+        handlers.store,
+        Deadline.BULK,
+        errors=(*_EMBEDS, *_WRITES, "not_found", "conflict"),
+    ),
+    "knowledge.store_batch": Method(
+        "Store many entries at once, of which each fails or succeeds alone.",
+        params.StoreBatchParams,
+        results.Batch,
+        handlers.store_batch,
+        Deadline.BULK,
+        errors=_WRITES,
+    ),
+    "knowledge.search": Method(
+        "Find entries by meaning and by words, or learn that nothing stored answers.",
+        params.SearchParams,
+        results.Hits,
+        handlers.search,
+        errors=_EMBEDS,
+    ),
+    "knowledge.context": Method(
+        "Get the best entries for a task as one text within a token budget, for a prompt.",
+        params.ContextParams,
+        results.Context,
+        handlers.context,
+        errors=_EMBEDS,
+    ),
+    "knowledge.related": Method(
+        "List the entries that are nearest to one, without it.",
+        params.RelatedParams,
+        results.Hits,
+        handlers.related,
+        errors=("not_found",),
+    ),
+    "knowledge.query": Method(
+        "List all entries that the filters select, page by page, exact and complete.",
+        params.QueryParams,
+        results.Page,
+        handlers.query,
+    ),
+    "knowledge.get": Method(
+        "Read entries by their ids.",
+        params.GetParams,
+        results.Found,
+        handlers.get,
+    ),
+    "knowledge.update": Method(
+        "Change fields of an entry; it is embedded again only where the text changed.",
+        params.UpdateParams,
+        results.Updated,
+        handlers.update,
+        Deadline.BULK,
+        errors=(*_EMBEDS, *_WRITES, "not_found", "conflict"),
+    ),
+    "knowledge.delete": Method(
+        "Delete entries by their ids, or what filters select, if it is as many as you say.",
+        params.DeleteParams,
+        results.Deleted,
+        handlers.delete,
+        Deadline.BULK,
+        errors=(*_WRITES, "conflict"),
+    ),
+    "knowledge.stats": Method(
+        "Count what is stored, exactly.",
+        params.StatsParams,
+        results.Stats,
+        handlers.stats,
+    ),
+    "knowledge.cleanup": Method(
+        "Delete old entries, of all projects unless one is given.",
+        params.CleanupParams,
+        results.Cleaned,
+        handlers.cleanup,
+        Deadline.BULK,
+        errors=_WRITES,
+    ),
+    "embedding.embed": Method(
+        "Turn texts into vectors of length 1.",
+        params.EmbedParams,
+        results.Embedded,
+        handlers.embed,
+        Deadline.BULK,
+        errors=_EMBEDS,
+    ),
 }
 
-
-def _item(item: object) -> NewEntry | KnowledgeError:
-    if not isinstance(item, dict):
-        return InvalidInput("An item is an object.", field="items")
-    try:
-        return reading.read(params.StoreParams, item).new_entry()
-    except KnowledgeError as error:
-        return error
-
-
-def _outcome(outcome: StoreOutcome | Exception) -> object:
-    if isinstance(outcome, StoreOutcome):
-        return _stored(outcome)
-    error = to_wire(outcome)
-    return {"error": {"code": error.code, "message": error.message, "data": error.data}}
-
-
-def _stored(outcome: StoreOutcome) -> dict[str, object]:
-    stored = outcome.stored
-    return {
-        "id": stored.id,
-        "stored": stored.duplicate_of is None,
-        "duplicate_of": stored.duplicate_of,
-        "timestamp": stored.timestamp,
-        "similar": [
-            {"id": match.id, "timestamp": match.timestamp, "similarity": match.score}
-            for match in outcome.similar
-        ],
-    }
-
-
-def _entry(entry: Entry) -> dict[str, object]:
-    return {
-        "id": entry.id,
-        "text": entry.text,
-        "type": entry.type,
-        "project_id": entry.project_id,
-        "session_id": entry.session_id,
-        "agent": entry.agent,
-        "timestamp": entry.timestamp,
-        "metadata": orjson.Fragment(entry.metadata),
-        "superseded_by": entry.superseded_by,
-    }
-
-
-def _found(found: Found, begun: float, *, explain: bool) -> object:
-    return {
-        "results": [_hit(hit, explain=explain) for hit in found.hits],
-        "count": len(found.hits),
-        "covered": found.covered,
-        "query_time_ms": round((time.perf_counter() - begun) * 1000, 3),
-    }
-
-
-def _hit(hit: Hit, *, explain: bool) -> dict[str, object]:
-    is_part = len(hit.embedded.passages) > 1
-    return {
-        **_entry(hit.entry),
-        "score": hit.ranked.score,
-        "similarity": hit.ranked.similarity,
-        "passage": hit.passage if is_part else None,
-        **({"explain": _explanation(hit)} if explain else {}),
-    }
-
-
-def _explanation(hit: Hit) -> dict[str, object]:
-    ranked = hit.ranked
-    return {
-        "vector": msgspec.to_builtins(ranked.by_meaning),
-        "text": msgspec.to_builtins(ranked.by_words),
-        "fusion": ranked.fusion,
-        "recency": ranked.recency,
-        "superseded_by": hit.entry.superseded_by,
-        "supersedes": list(hit.supersedes),
-        "evidence": hit.evidence,
-    }
-
-
-def _unexpected(matching: int) -> KnowledgeError:
-    from cco_knowledge.errors import Conflict
-
-    return Conflict(
-        f"{matching} entries match. To delete them, send `expect` with this number.",
-        matching=matching,
-    )
+SYSTEM: dict[str, Signature] = {
+    "system.ping": Signature("Ask for a sign of life.", params.NoParams, results.Pong),
+    "system.status": Signature(
+        "Tell the daemon's version, model, load and memory.", params.NoParams, results.Status
+    ),
+    "rpc.discover": Signature(
+        "Describe every method of this daemon, as OpenRPC.", params.NoParams, results.Document
+    ),
+}
+"""Methods that are answered while the service still loads, and while the daemon stops."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from cco_knowledge.rpc.described import about, refer
 from cco_knowledge.rpc.reading import (
     check_depth,
     checked_field,
@@ -25,17 +26,11 @@ from cco_knowledge.types import ENTRY_TYPES, Filters
 
 _FIELD_MAX_CHARACTERS = 256
 
-
-def _is(description: str, **schema: Any) -> msgspec.Meta:
-    """What `rpc.discover` says of a param, and what it says in schema that msgspec leaves alone."""
-    return msgspec.Meta(description=description, extra_json_schema=schema or None)
-
-
 Field = Annotated[str, msgspec.Meta(max_length=_FIELD_MAX_CHARACTERS)]
 Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_FIELD_MAX_CHARACTERS)]
 OneOrMore = Field | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=1000)]
 Ids = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=1000)]
-Limit = Annotated[int, msgspec.Meta(ge=1, le=100), _is("At most so many.")]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=100), about("At most so many.")]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 OrderBy = Literal["timestamp", "id", "type", "project_id", "session_id", "agent"]
 
@@ -49,18 +44,18 @@ class NoParams(Params, frozen=True):
 
 
 class FilterParams(Params, frozen=True, kw_only=True):
-    project_id: Annotated[OneOrMore, _is("Of this project, or of any of these.")] = ""
-    type: Annotated[OneOrMore, _is("Of this type, or of any of these.")] = ""
-    agent: Annotated[OneOrMore, _is("Of this agent, or of any of these.")] = ""
-    session_id: Annotated[OneOrMore, _is("Of this session, or of any of these.")] = ""
-    since: Annotated[Moment | None, _is("Not older than this, RFC 3339.")] = None
-    until: Annotated[Moment | None, _is("Not newer than this, RFC 3339.")] = None
+    project_id: Annotated[OneOrMore, about("Of this project, or of any of these.")] = ""
+    type: Annotated[OneOrMore, about("Of this type, or of any of these.")] = ""
+    agent: Annotated[OneOrMore, about("Of this agent, or of any of these.")] = ""
+    session_id: Annotated[OneOrMore, about("Of this session, or of any of these.")] = ""
+    since: Annotated[Moment | None, about("Not older than this, RFC 3339.")] = None
+    until: Annotated[Moment | None, about("Not newer than this, RFC 3339.")] = None
     metadata: Annotated[
-        dict[str, Any], _is("Each of these keys is equal in the entry; `1` equals `1.0`.")
+        dict[str, Any], about("Each of these keys is equal in the entry; `1` equals `1.0`.")
     ] = {}
     include_superseded: Annotated[
         bool,
-        _is("Also what newer entries replaced. Without, what is current now, or at `until`."),
+        about("Also what newer entries replaced. Without, what is current now, or at `until`."),
     ] = False
 
     def filters(self) -> Filters:
@@ -80,26 +75,26 @@ class FilterParams(Params, frozen=True, kw_only=True):
 
 
 class StoreParams(Params, frozen=True):
-    text: Annotated[str, _is("1 character to 256 KiB of UTF-8, without NUL.", minLength=1)]
+    text: Annotated[str, about("1 character to 256 KiB of UTF-8, without NUL.", minLength=1)]
     type: Annotated[
-        Field, _is(f"{', '.join(f'`{name}`' for name in ENTRY_TYPES)}, or an extra one.")
+        Field, about(f"{', '.join(f'`{name}`' for name in ENTRY_TYPES)}, or an extra one.")
     ] = "general"
-    project_id: Annotated[Field, _is("Which project it belongs to.")] = "default"
-    session_id: Annotated[Field, _is("In which session it was learnt.")] = "unknown"
-    agent: Annotated[Field, _is("Who learnt it.")] = "unknown"
+    project_id: Annotated[Field, about("Which project it belongs to.")] = "default"
+    session_id: Annotated[Field, about("In which session it was learnt.")] = "unknown"
+    agent: Annotated[Field, about("Who learnt it.")] = "unknown"
     metadata: Annotated[
-        dict[str, Any], _is("Any JSON object, at most 64 KiB and 200 levels deep.")
+        dict[str, Any], about("Any JSON object, at most 64 KiB and 200 levels deep.")
     ] = {}
     id: Annotated[
-        Field | None, _is("An id of your own, so that the call can be repeated safely.")
+        Field | None, about("An id of your own, so that the call can be repeated safely.")
     ] = None
-    timestamp: Annotated[Moment | None, _is("When, RFC 3339; without it, now.")] = None
+    timestamp: Annotated[Moment | None, about("When, RFC 3339; without it, now.")] = None
     supersedes: Annotated[
-        list[Value], msgspec.Meta(max_length=1000), _is("The ids of the entries it replaces.")
+        list[Value], msgspec.Meta(max_length=1000), about("The ids of the entries it replaces.")
     ] = []
     on_duplicate: Annotated[
         OnDuplicate,
-        _is(
+        about(
             "Where the same text, type and project are stored already: `return` that entry, "
             "`store` it again, or `reject` it as a conflict."
         ),
@@ -124,67 +119,67 @@ class StoreBatchParams(Params, frozen=True):
     items: Annotated[
         list[Any],
         msgspec.Meta(min_length=1, max_length=1000),
-        _is(
+        about(
             "The params of a store each; a bad one fails alone.",
-            items={"$ref": "#/components/schemas/StoreParams"},
+            items=refer("StoreParams"),
         ),
     ]
 
 
 class _ExplainParams(FilterParams, frozen=True, kw_only=True):
-    explain: Annotated[bool, _is("Say how each hit came to its place.")] = False
+    explain: Annotated[bool, about("Say how each hit came to its place.")] = False
 
 
 class SearchParams(_ExplainParams, frozen=True):
-    query: Annotated[str, _is("What to look for, in words of any language or code.", minLength=1)]
+    query: Annotated[str, about("What to look for, in words of any language or code.", minLength=1)]
     limit: Limit = 10
     threshold: Annotated[
         Annotated[float, msgspec.Meta(ge=0, le=1)] | None,
-        _is("Leave out what has a smaller cosine similarity."),
+        about("Leave out what has a smaller cosine similarity."),
     ] = None
     mode: Annotated[
-        Mode, _is("By meaning (`vector`), by words (`text`), or both, fused (`hybrid`).")
+        Mode, about("By meaning (`vector`), by words (`text`), or both, fused (`hybrid`).")
     ] = "hybrid"
 
 
 class RelatedParams(FilterParams, frozen=True):
-    id: Annotated[Field, _is("The entry whose neighbours are wanted.")]
+    id: Annotated[Field, about("The entry whose neighbours are wanted.")]
     limit: Limit = 10
 
 
 class ContextParams(FilterParams, frozen=True):
-    task: Annotated[str, _is("What is to be done.", minLength=1)]
+    task: Annotated[str, about("What is to be done.", minLength=1)]
     token_budget: Annotated[
-        int, msgspec.Meta(ge=1, le=100_000), _is("The text has at most so many tokens.")
+        int, msgspec.Meta(ge=1, le=100_000), about("The text has at most so many tokens.")
     ] = 1500
 
 
 class QueryParams(FilterParams, frozen=True, kw_only=True):
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000), _is("Entries on a page.")] = 20
-    cursor: Annotated[str | None, _is("`next_cursor` of the page before, with the same order.")] = (
-        None
-    )
-    order_by: Annotated[OrderBy, _is("The field that gives the order.")] = "timestamp"
-    descending: Annotated[bool, _is("The newest, or last, first.")] = True
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000), about("Entries on a page.")] = 20
+    cursor: Annotated[
+        str | None, about("`next_cursor` of the page before, with the same order.")
+    ] = None
+    order_by: Annotated[OrderBy, about("The field that gives the order.")] = "timestamp"
+    descending: Annotated[bool, about("The newest, or last, first.")] = True
 
 
 class GetParams(Params, frozen=True):
-    ids: Annotated[Ids, _is("The entries that are wanted.")]
+    ids: Annotated[Ids, about("The entries that are wanted.")]
 
 
 class UpdateParams(Params, frozen=True):
-    id: Annotated[Field, _is("The entry to change.")]
-    text: Annotated[str | None, _is("A new text, embedded again.")] = None
-    type: Annotated[Field | None, _is("A new type.")] = None
-    project_id: Annotated[Field | None, _is("A new project.")] = None
-    session_id: Annotated[Field | None, _is("A new session.")] = None
-    agent: Annotated[Field | None, _is("A new agent.")] = None
-    timestamp: Annotated[Moment | None, _is("A new time, RFC 3339.")] = None
-    metadata: Annotated[dict[str, Any] | None, _is("New metadata, in place of all of the old.")] = (
-        None
-    )
+    id: Annotated[Field, about("The entry to change.")]
+    text: Annotated[str | None, about("A new text, embedded again.")] = None
+    type: Annotated[Field | None, about("A new type.")] = None
+    project_id: Annotated[Field | None, about("A new project.")] = None
+    session_id: Annotated[Field | None, about("A new session.")] = None
+    agent: Annotated[Field | None, about("A new agent.")] = None
+    timestamp: Annotated[Moment | None, about("A new time, RFC 3339.")] = None
+    metadata: Annotated[
+        dict[str, Any] | None, about("New metadata, in place of all of the old.")
+    ] = None
     superseded_by: Annotated[
-        Field | None, _is("The entry that replaces this one; a circle is a conflict.")
+        Field | None, about("The entry that replaces this one; a circle is a conflict.")
     ] = None
 
     def changes(self) -> dict[str, str | bytes]:
@@ -204,34 +199,36 @@ class UpdateParams(Params, frozen=True):
 
 
 class DeleteParams(FilterParams, frozen=True):
-    ids: Annotated[Ids | None, _is("The entries to delete; or give filters with `expect`.")] = None
+    ids: Annotated[Ids | None, about("The entries to delete; or give filters with `expect`.")] = (
+        None
+    )
     expect: Annotated[
         Annotated[int, msgspec.Meta(ge=0)] | None,
-        _is("How many the filters select; with another number nothing is deleted."),
+        about("How many the filters select; with another number nothing is deleted."),
     ] = None
 
 
 class StatsParams(Params, frozen=True):
-    project_id: Annotated[Field | None, _is("Of this project; without it, of all.")] = None
+    project_id: Annotated[Field | None, about("Of this project; without it, of all.")] = None
 
 
 class CleanupParams(Params, frozen=True):
     older_than_days: Annotated[
-        float, msgspec.Meta(ge=0, le=36_500), _is("The age from which entries go.")
+        float, msgspec.Meta(ge=0, le=36_500), about("The age from which entries go.")
     ] = 90
-    project_id: Annotated[OneOrMore, _is("Of this project, or of any of these.")] = ""
-    type: Annotated[OneOrMore, _is("Of this type, or of any of these.")] = ""
-    dry_run: Annotated[bool, _is("Only say what would be deleted.")] = False
+    project_id: Annotated[OneOrMore, about("Of this project, or of any of these.")] = ""
+    type: Annotated[OneOrMore, about("Of this type, or of any of these.")] = ""
+    dry_run: Annotated[bool, about("Only say what would be deleted.")] = False
 
 
 class EmbedParams(Params, frozen=True):
     texts: Annotated[
         list[Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]],
         msgspec.Meta(min_length=1, max_length=256),
-        _is("The texts, each as in a store."),
+        about("The texts, each as in a store."),
     ]
     kind: Annotated[
-        Literal["document", "query"], _is("With the model's prefix for the one or the other.")
+        Literal["document", "query"], about("With the model's prefix for the one or the other.")
     ] = "document"
 
 

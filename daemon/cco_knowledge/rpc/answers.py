@@ -1,0 +1,82 @@
+"""How the service's values become results."""
+
+import time
+
+import msgspec
+import orjson
+
+from cco_knowledge.rpc import results
+from cco_knowledge.rpc.errors import to_wire
+from cco_knowledge.search.searcher import Found, Hit
+from cco_knowledge.service import StoreOutcome
+from cco_knowledge.types import Entry
+
+
+def outcome_of(outcome: StoreOutcome | Exception) -> results.Stored | results.Failed:
+    if isinstance(outcome, StoreOutcome):
+        return stored_of(outcome)
+    error = to_wire(outcome)
+    return {"error": {"code": error.code, "message": error.message, "data": error.data}}
+
+
+def stored_of(outcome: StoreOutcome) -> results.Stored:
+    new = outcome.stored
+    return {
+        "id": new.id,
+        "stored": new.duplicate_of is None,
+        "duplicate_of": new.duplicate_of,
+        "timestamp": new.timestamp,
+        "similar": [
+            {"id": match.id, "timestamp": match.timestamp, "similarity": match.score}
+            for match in outcome.similar
+        ],
+    }
+
+
+def entry_of(entry: Entry) -> results.Entry:
+    return {
+        "id": entry.id,
+        "text": entry.text,
+        "type": entry.type,
+        "project_id": entry.project_id,
+        "session_id": entry.session_id,
+        "agent": entry.agent,
+        "timestamp": entry.timestamp,
+        "metadata": orjson.Fragment(entry.metadata),
+        "superseded_by": entry.superseded_by,
+    }
+
+
+def hit_of(hit: Hit, *, explain: bool) -> results.Hit:
+    is_part = len(hit.embedded.passages) > 1
+    answer: results.Hit = {
+        **entry_of(hit.entry),  # type: ignore[typeddict-item]  # it has no `explain`
+        "score": hit.ranked.score,
+        "similarity": hit.ranked.similarity,
+        "passage": hit.passage if is_part else None,
+    }
+    if explain:
+        answer["explain"] = explanation_of(hit)
+    return answer
+
+
+def explanation_of(hit: Hit) -> results.Explanation:
+    ranked = hit.ranked
+    return {
+        "vector": msgspec.to_builtins(ranked.by_meaning),
+        "text": msgspec.to_builtins(ranked.by_words),
+        "fusion": ranked.fusion,
+        "recency": ranked.recency,
+        "superseded_by": hit.entry.superseded_by,
+        "supersedes": list(hit.supersedes),
+        "evidence": hit.evidence,
+    }
+
+
+def hits_of(found: Found, begun: float, *, explain: bool) -> results.Hits:
+    return {
+        "results": [hit_of(hit, explain=explain) for hit in found.hits],
+        "count": len(found.hits),
+        "covered": found.covered,
+        "query_time_ms": round((time.perf_counter() - begun) * 1000, 3),
+    }

@@ -1,0 +1,12 @@
+"""Examples for every method: one story of an example project, told in the order of the table.
+
+It leaves nothing behind, so it can be played on any daemon, and again. A method that is added
+needs a part in it; a test plays it.
+"""
+
+from cco_knowledge.rpc.examples import knowledge, system
+from cco_knowledge.rpc.examples.example import Example
+
+__all__ = ["EXAMPLES", "Example"]
+
+EXAMPLES: dict[str, tuple[Example, ...]] = {**knowledge.EXAMPLES, **system.EXAMPLES}

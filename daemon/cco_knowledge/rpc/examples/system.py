@@ -1,0 +1,63 @@
+from cco_knowledge import __version__
+from cco_knowledge.rpc.examples.example import MODEL, Example
+
+EXAMPLES: dict[str, tuple[Example, ...]] = {
+    "embedding.embed": (
+        Example(
+            "One query",
+            {"texts": ["which database"], "kind": "query"},
+            {
+                "vectors": [[0.03788887, -0.09534577, -0.08322716]],
+                "dim": 384,
+                "model": "all-MiniLM-L6-v2",
+            },
+            varies=("vectors", "dim", "model"),
+            description="The vector is cut to three numbers here.",
+        ),
+    ),
+    "system.ping": (Example("A sign of life", {}, "pong"),),
+    "system.status": (
+        Example(
+            "A daemon that is ready",
+            {},
+            {
+                "version": __version__,
+                "pid": 2196,
+                "uptime_s": 86.902,
+                "ready": True,
+                "model": MODEL,
+                "socket": "/home/ada/.cco/knowledge.sock",
+                "home": "/home/ada/.cco",
+                "connections": 1,
+                "queue": 0,
+                "embedding": {
+                    "threads": 2,
+                    "queued": 0,
+                    "cache_size": 70,
+                    "cache_hits": 1,
+                    "cache_misses": 70,
+                },
+                "rss_bytes": 181362688,
+            },
+            varies=(
+                *("pid", "uptime_s", "model", "socket", "home", "connections", "queue"),
+                *("embedding", "rss_bytes"),
+            ),
+        ),
+    ),
+    "rpc.discover": (
+        Example(
+            "This document",
+            {},
+            {
+                "openrpc": "1.3.2",
+                "info": {"title": "CCO Knowledge", "version": __version__},
+                "servers": [],
+                "methods": [],
+                "components": {},
+            },
+            varies=("info", "servers", "methods", "components"),
+            description="Most of it is cut here.",
+        ),
+    ),
+}

@@ -1,0 +1,147 @@
+"""One function a method: from its params, through the service, to its result."""
+
+import array
+import time
+
+import msgspec
+
+from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError
+from cco_knowledge.rpc import answers, cursor, params, reading, results
+from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
+from cco_knowledge.types import Filters
+
+
+async def store(service: KnowledgeService, given: params.StoreParams) -> results.Stored:
+    return answers.stored_of(await service.store(given.new_entry()))
+
+
+async def store_batch(service: KnowledgeService, given: params.StoreBatchParams) -> results.Batch:
+    outcomes = await service.store_batch([_item(item) for item in given.items])
+    failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
+    stored = sum(isinstance(o, StoreOutcome) and o.stored.duplicate_of is None for o in outcomes)
+    return {
+        "stored": stored,
+        "failed": failed,
+        "results": [answers.outcome_of(o) for o in outcomes],
+    }
+
+
+async def search(service: KnowledgeService, given: params.SearchParams) -> results.Hits:
+    begun = time.perf_counter()
+    found = await service.search(
+        reading.checked_text(given.query, "query"),
+        given.filters(),
+        limit=given.limit,
+        threshold=given.threshold,
+        mode=given.mode,
+        explain=given.explain,
+    )
+    return answers.hits_of(found, begun, explain=given.explain)
+
+
+async def related(service: KnowledgeService, given: params.RelatedParams) -> results.Hits:
+    begun = time.perf_counter()
+    found = await service.related(given.id, given.filters(), given.limit)
+    return answers.hits_of(found, begun, explain=False)
+
+
+async def context(service: KnowledgeService, given: params.ContextParams) -> results.Context:
+    context = await service.context(
+        reading.checked_text(given.task, "task"), given.filters(), given.token_budget
+    )
+    return {
+        "text": context.text,
+        "entries": [answers.hit_of(hit, explain=False) for hit in context.hits],
+        "tokens": context.n_tokens,
+    }
+
+
+async def query(service: KnowledgeService, given: params.QueryParams) -> results.Page:
+    start = (
+        cursor.decode(given.cursor, given.order_by, descending=given.descending)
+        if given.cursor
+        else None
+    )
+    page = await service.query(
+        given.filters(),
+        order_by=given.order_by,
+        descending=given.descending,
+        limit=given.limit,
+        start=start,
+    )
+    return {
+        "results": [answers.entry_of(entry) for entry in page.entries],
+        "total": page.total,
+        "next_cursor": cursor.encode(page.next_start),
+    }
+
+
+async def get(service: KnowledgeService, given: params.GetParams) -> results.Found:
+    entries, missing = await service.get(given.ids)
+    return {"entries": [answers.entry_of(entry) for entry in entries], "missing": missing}
+
+
+async def update(service: KnowledgeService, given: params.UpdateParams) -> results.Updated:
+    return {"id": given.id, "updated": await service.update(given.id, given.changes())}
+
+
+async def delete(service: KnowledgeService, given: params.DeleteParams) -> results.Deleted:
+    filters = given.filters()
+    if given.ids is not None:
+        if filters != Filters() or given.expect is not None:
+            raise InvalidInput("Give `ids` or filters, not both.", field="ids")
+        return {"deleted": await service.delete(given.ids)}
+    if filters == Filters() and given.expect is None:
+        raise InvalidInput("Give `ids`, or filters with `expect`.", field="ids")
+    if given.expect is None:
+        matching = (
+            await service.query(filters, order_by="id", descending=False, limit=1, start=None)
+        ).total
+        raise _unexpected(matching)
+    return {"deleted": await service.delete_matching(filters, given.expect)}
+
+
+async def stats(service: KnowledgeService, given: params.StatsParams) -> results.Stats:
+    totals = await service.totals(given.project_id)
+    return {
+        "total_records": totals.total_records,
+        "by_type": totals.by_type,
+        "by_agent": totals.by_agent,
+        "by_project": totals.by_project,
+        "oldest_record": totals.oldest_record,
+        "newest_record": totals.newest_record,
+        "storage": msgspec.to_builtins(await service.store_facts()),
+        "model": msgspec.to_builtins(service.model),
+    }
+
+
+async def cleanup(service: KnowledgeService, given: params.CleanupParams) -> results.Cleaned:
+    filters = params.FilterParams(project_id=given.project_id, type=given.type).filters()
+    ids = await service.cleanup(given.older_than_days, filters, dry_run=given.dry_run)
+    return {"count": len(ids), "ids": ids}
+
+
+async def embed(service: KnowledgeService, given: params.EmbedParams) -> results.Embedded:
+    texts = [reading.checked_text(text, "texts") for text in given.texts]
+    vectors = await service.embed(texts, as_query=given.kind == "query")
+    return {
+        "vectors": [array.array("f", vector).tolist() for vector in vectors],
+        "dim": service.model.dim,
+        "model": service.model.name,
+    }
+
+
+def _item(item: object) -> NewEntry | KnowledgeError:
+    if not isinstance(item, dict):
+        return InvalidInput("An item is an object.", field="items")
+    try:
+        return reading.read(params.StoreParams, item).new_entry()
+    except KnowledgeError as error:
+        return error
+
+
+def _unexpected(matching: int) -> KnowledgeError:
+    return Conflict(
+        f"{matching} entries match. To delete them, send `expect` with this number.",
+        matching=matching,
+    )

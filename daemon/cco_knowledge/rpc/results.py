@@ -1,0 +1,200 @@
+"""Results of every method: their shapes, and what `rpc.discover` says of them.
+
+They are plain dicts when the daemon runs. mypy holds the code to them, and tests hold what a
+daemon answers to the JSON Schemas that are made of them.
+"""
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+from cco_knowledge.rpc.described import about, refer
+
+Id = Annotated[str, about("The entry's id.")]
+Similarity = Annotated[float, about("Cosine of the nearest passage, -1 to 1.")]
+Timestamp = Annotated[str, about("RFC 3339 in UTC with milliseconds.")]
+Project = Annotated[str, about("Which project it belongs to.")]
+JsonObject = Annotated[Any, about("The JSON object that was stored, equal.", type="object")]
+Counts = dict[str, int]
+Pong = Annotated[Literal["pong"], about("The daemon lives.")]
+
+
+class Similar(TypedDict):
+    id: Id
+    timestamp: Timestamp
+    similarity: Similarity
+
+
+class Stored(TypedDict):
+    id: Annotated[str, about("The id of the entry that now has this text.")]
+    stored: Annotated[bool, about("False where the same was there already.")]
+    duplicate_of: Annotated[str | None, about("The id of what was there already.")]
+    timestamp: Timestamp
+    similar: Annotated[
+        list[Similar],
+        about("Older ones of the same project and type that nearly say the same, nearest first."),
+    ]
+
+
+class Error(TypedDict):
+    code: Annotated[int, about("As of a JSON-RPC error.")]
+    message: Annotated[str, about("For people.")]
+    data: Annotated[dict[str, Any], about("`reason`, `retryable`, and what else helps.")]
+
+
+class Failed(TypedDict):
+    error: Annotated[Error, about("Why this item was not stored.")]
+
+
+Item = Annotated[Any, msgspec.Meta(extra_json_schema={"anyOf": [refer("Stored"), refer("Failed")]})]
+
+
+class Batch(TypedDict):
+    stored: Annotated[int, about("How many items became new entries.")]
+    failed: Annotated[int, about("How many items were refused.")]
+    results: Annotated[list[Item], about("One for each item, in their order.")]
+
+
+class Entry(TypedDict):
+    id: Id
+    text: Annotated[str, about("The text, whole.")]
+    type: Annotated[str, about("What kind of knowledge it is.")]
+    project_id: Project
+    session_id: Annotated[str, about("In which session it was learnt.")]
+    agent: Annotated[str, about("Who learnt it.")]
+    timestamp: Timestamp
+    metadata: JsonObject
+    superseded_by: Annotated[
+        str | None, about("The id of the newest entry of those that replaced this one.")
+    ]
+
+
+class Standing(TypedDict):
+    rank: Annotated[int, about("The place in this list, from 1.")]
+    score: Annotated[float, about("The cosine, or BM25.")]
+    scaled: Annotated[float, about("That score on the scale of all candidates, 0 to 1.")]
+
+
+class Explanation(TypedDict):
+    vector: Annotated[Standing | None, about("The place among the nearest by meaning.")]
+    text: Annotated[Standing | None, about("The place among the best by words.")]
+    fusion: Annotated[float | None, about("What both lists add to the score.")]
+    recency: Annotated[float | None, about("What its age adds to the score.")]
+    superseded_by: Annotated[str | None, about("The id of the entry that replaced it.")]
+    supersedes: Annotated[list[str], about("The ids of the entries it replaced.")]
+    evidence: Annotated[
+        float | None, about("How far it is from chance; null beyond the first ten hits.")
+    ]
+
+
+class Hit(Entry):
+    score: Annotated[float, about("0 to 1, higher is better: the order of the hits.")]
+    similarity: Similarity
+    passage: Annotated[
+        str | None, about("What of a long text matched; null where the text is short.")
+    ]
+    explain: NotRequired[Annotated[Explanation, about("Where `explain` was asked for.")]]
+
+
+class Hits(TypedDict):
+    results: Annotated[list[Hit], about("Best first.")]
+    count: Annotated[int, about("How many hits there are.")]
+    covered: Annotated[
+        bool, about("False: nothing stored answers, the hits are merely the nearest.")
+    ]
+    query_time_ms: Annotated[float, about("How long the search took.")]
+
+
+class Context(TypedDict):
+    text: Annotated[str, about("Quoted, dated and sourced; empty where nothing stored helps.")]
+    entries: Annotated[list[Hit], about("Those in the text, in its order.")]
+    tokens: Annotated[int, about("What the text takes, in tokens of the daemon's model.")]
+
+
+class Page(TypedDict):
+    results: Annotated[list[Entry], about("The entries of this page.")]
+    total: Annotated[int, about("All that the filters select.")]
+    next_cursor: Annotated[str | None, about("For the next page; null after the last one.")]
+
+
+class Found(TypedDict):
+    entries: Annotated[list[Entry], about("Those that exist, in the order of `ids`.")]
+    missing: Annotated[list[str], about("The ids that nothing has.")]
+
+
+class Updated(TypedDict):
+    id: Id
+    updated: Annotated[bool, about("False where nothing differed.")]
+
+
+class Deleted(TypedDict):
+    deleted: Annotated[int, about("How many entries are gone.")]
+
+
+class Storage(TypedDict):
+    bytes: Annotated[int, about("Size on the disk.")]
+    fragments: Annotated[int, about("Data files of the table.")]
+    versions: Annotated[int, about("Versions of the table that are kept.")]
+    unindexed_rows: Annotated[int, about("Rows that the indexes do not hold yet.")]
+
+
+class Model(TypedDict):
+    name: Annotated[str, about("The model's name.")]
+    sha256: Annotated[str, about("Of the model's file.")]
+    dim: Annotated[int, about("Numbers in a vector.")]
+
+
+class Stats(TypedDict):
+    total_records: Annotated[int, about("Entries, exactly.")]
+    by_type: Annotated[Counts, about("Entries of each type.")]
+    by_agent: Annotated[Counts, about("Entries of each agent.")]
+    by_project: Annotated[Counts, about("Entries of each project.")]
+    oldest_record: Annotated[str | None, about("The oldest timestamp.")]
+    newest_record: Annotated[str | None, about("The newest timestamp.")]
+    storage: Annotated[Storage, about("The database, over all projects.")]
+    model: Annotated[Model, about("What the vectors were made with.")]
+
+
+class Cleaned(TypedDict):
+    count: Annotated[int, about("How many were deleted, or would be.")]
+    ids: Annotated[list[str], about("Their ids.")]
+
+
+class Embedded(TypedDict):
+    vectors: Annotated[
+        list[list[float]], about("One for each text, in order: `dim` numbers, of length 1.")
+    ]
+    dim: Annotated[int, about("Numbers in a vector.")]
+    model: Annotated[str, about("The model's name.")]
+
+
+class Queue(TypedDict):
+    threads: Annotated[int, about("Texts that are embedded at the same time.")]
+    queued: Annotated[int, about("Passages that wait or are worked on.")]
+    cache_size: Annotated[int, about("Vectors kept for texts that come again.")]
+    cache_hits: Annotated[int, about("Passages that were found there.")]
+    cache_misses: Annotated[int, about("Passages that were not.")]
+
+
+class Status(TypedDict):
+    version: Annotated[str, about("The daemon's version.")]
+    pid: Annotated[int, about("The daemon's process id.")]
+    uptime_s: Annotated[float, about("Seconds since it was started.")]
+    ready: Annotated[bool, about("False while the model and the store are opened.")]
+    model: Annotated[Model | None, about("What it embeds with; null while it loads.")]
+    socket: Annotated[str, about("Where it listens.")]
+    home: Annotated[str, about("Its home.")]
+    connections: Annotated[int, about("Connections that are open.")]
+    queue: Annotated[int, about("Passages that wait for the model or are worked on.")]
+    embedding: Annotated[Queue | None, about("The model at work; null while it loads.")]
+    rss_bytes: Annotated[int, about("Memory that the process holds.")]
+
+
+class Document(TypedDict):
+    """An OpenRPC document; its own schema is https://meta.open-rpc.org/."""
+
+    openrpc: Annotated[str, about("The version of OpenRPC.")]
+    info: Annotated[dict[str, Any], about("Title, version and licence.")]
+    servers: Annotated[list[dict[str, Any]], about("Where the daemon is reached.")]
+    methods: Annotated[list[dict[str, Any]], about("Every method, its examples in story order.")]
+    components: Annotated[dict[str, Any], about("Shapes and errors that methods refer to.")]
