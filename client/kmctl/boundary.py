@@ -61,7 +61,11 @@ def _report(error: KnowledgeError | LocalError, *, as_json: bool) -> int:
         click.echo(json.dumps({"error": facts}, ensure_ascii=False, default=str), err=True)
     else:
         click.echo(f"kmctl: {error.message}", err=True)
-    return _EXIT_OF_REASON.get(error.reason, _FAILED)
+    return exit_code(error.reason)
+
+
+def exit_code(reason: str) -> int:
+    return _EXIT_OF_REASON.get(reason, _FAILED)
 
 
 def _report_usage(error: click.ClickException, *, as_json: bool) -> int:

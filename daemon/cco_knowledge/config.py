@@ -33,7 +33,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class SocketConfig(_Section, frozen=True):
     path: str = ""
-    """Where to listen; empty: `knowledge.sock` in the home."""
+    """Where to listen, at most 107 bytes (103 on macOS); empty: `knowledge.sock` in the home."""
     max_connections: _Count = 1024
     """Further connections are closed at once."""
 
@@ -66,13 +66,14 @@ class LimitsConfig(_Section, frozen=True):
     deadline_s: _Seconds = 60.0
     """The longest that one call may take."""
     bulk_deadline_s: _Seconds = 900.0
-    """The same for `store`, `store_batch`, `update`, `embed`, `cleanup` and `delete`."""
+    """The same for a call that may embed, write or delete much."""
     drain_s: _Seconds = 30.0
     """How long a stopping daemon waits for the calls that it has accepted."""
 
 
 class LogConfig(_Section, frozen=True):
     level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    """`debug`, `info`, `warning` or `error`."""
 
 
 class Config(_Section, frozen=True):

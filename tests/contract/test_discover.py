@@ -157,7 +157,7 @@ def test_the_daemon_takes_what_the_schema_allows_and_nothing_else(name: str) -> 
 
 
 def is_beyond_the_schema(field: str, value: object) -> bool:
-    """Items fail alone; a format asserts nothing in JSON Schema; null says that nothing is given."""
+    """Items fail alone; a format asserts nothing in JSON Schema; null means not given."""
     return (
         (field == "items" and bool(value) and isinstance(value, list))
         or (field in ("timestamp", "since", "until") and isinstance(value, str))

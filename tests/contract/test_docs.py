@@ -18,18 +18,16 @@ from cco_knowledge import config
 from cco_knowledge import errors as daemon_errors
 from cco_knowledge.models import DEFAULT_MODEL, KNOWN_MODELS
 from cco_knowledge.paths import Home
-from cco_knowledge.rpc import params
 from cco_knowledge.rpc.errors import CODES
-from cco_knowledge.rpc.methods import METHODS
+from cco_knowledge.rpc.methods import METHODS, SYSTEM
 from cco_knowledge_client.errors import CODES as CODES_OF_THE_CLIENT
 from cco_knowledge_client.errors import error_from
-from kmctl.boundary import _EXIT_OF_REASON, _FAILED
+from kmctl.boundary import exit_code
 from outcome import Kmctl
 from process import Daemon, clean_environment
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-NO_PARAMS = ("system.ping", "system.status")
 CLIENT_ROOT = Path(cco_knowledge_client.__file__).parents[1]
 
 each_page = pytest.mark.parametrize(
@@ -58,28 +56,42 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
-# docs/kmctl.md
+# docs/kmctl.md, docs/reference.md
 
 
-def test_the_page_of_kmctl_is_what_its_script_writes() -> None:
+@pytest.mark.parametrize("page", ["docs/kmctl.md", "docs/reference.md"])
+def test_a_page_is_what_the_script_writes(page: str) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "docs"))
-    assert read("docs/kmctl.md") == script["page"](), "run scripts/docs"
+    assert read(page) == script["pages"]()[page], "run scripts/docs"
+
+
+def test_every_method_and_setting_is_in_the_reference() -> None:
+    reference = read("docs/reference.md")
+    methods = table(reference, "method", "what it does")
+    assert [re.findall(r"`(.+)`", method) for method, _ in methods] == [
+        [method] for method in (*METHODS, *SYSTEM)
+    ]
+    settings = table(reference, "key", "type", "default", "meaning")
+    assert [unquoted(key) for key, *_ in settings] == list(config.setting_keys())
+
+
+def test_every_error_is_documented_with_what_programs_get() -> None:
+    rows = table(read("docs/reference.md"), "code", "reason", "retry", "exit")
+    documented = {
+        unquoted(reason): (int(code), retry, ends_with)
+        for code, reason, retry, ends_with, _ in rows
+    }
+    assert documented == {
+        reason: (code, "yes" if retryable(reason) else "no", str(exit_code(reason)))
+        for reason, code in CODES.items()
+    }
+
+
+def retryable(reason: str) -> bool:
+    return error_from({"code": CODES[reason], "data": {"reason": reason}}).retryable
 
 
 # docs/settings.md
-
-
-def test_every_setting_is_documented_with_its_default() -> None:
-    rows = table(read("docs/settings.md"), "key", "default", "meaning")
-    loaded = config.load_config({"home": "<home>"}, {})
-    defaults = {setting.key: in_words(setting.value) for setting in loaded.settings}
-    defaults["socket.path"] = str(Home(Path("<home>")).socket)
-    assert {unquoted(key): unquoted(default) for key, default, _ in rows} == defaults
-    assert [unquoted(key) for key, _, _ in rows] == list(config.setting_keys())
-
-
-def in_words(value: object) -> str:
-    return "[]" if value == () else str(value)
 
 
 def test_every_short_variable_is_documented() -> None:
@@ -110,71 +122,7 @@ def test_every_known_model_is_documented() -> None:
     assert [name for name, *_ in rows if "(default)" in name] == [f"`{DEFAULT_MODEL}` (default)"]
 
 
-# docs/api.md
-
-
-def test_every_method_is_documented() -> None:
-    rows = table(read("docs/api.md"), "method", "params", "result")
-    assert [unquoted(method) for method, *_ in rows] == [*METHODS, *NO_PARAMS]
-
-
-def documented_params(cell: str) -> Iterator[tuple[str, str]]:
-    """Each name with what follows it: `*`, a default, or nothing."""
-    for token in re.findall(r"`([^`]+)`|\b(filters)\b", cell):
-        match = re.fullmatch(r"(\w+)(\*|=.*)?", token[0] or token[1])
-        if match:
-            yield match[1], match[2] or ""
-
-
-def actual_params(kind: type[params.Params]) -> dict[str, str]:
-    return {field.name: _mark(field) for field in msgspec.structs.fields(kind)}
-
-
-def _mark(field: msgspec.structs.FieldInfo) -> str:
-    if field.required:
-        return "*"
-    if field.default in (None, ""):
-        return ""
-    makes = field.default_factory
-    default = field.default if makes is msgspec.NODEFAULT else makes()
-    return f"={msgspec.json.encode(default).decode()}"
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_params_are_documented_with_their_defaults(method: str) -> None:
-    rows = table(read("docs/api.md"), "method", "params", "result")
-    (cell,) = [cell for name, cell, *_ in rows if unquoted(name) == method]
-    actual = actual_params(METHODS[method].params)
-    documented: dict[str, str] = {}
-    for name, mark in documented_params(cell):
-        if name == "filters":
-            documented |= actual_params(params.FilterParams)
-        else:
-            documented[name] = mark
-    if "any other field of an entry" in cell:
-        documented |= {name: mark for name, mark in actual.items() if name != "id"}
-    assert documented == actual
-    assert list(documented) == list(actual), "positional params go in this order"
-
-
-def test_every_error_is_documented_with_what_programs_get() -> None:
-    rows = table(read("docs/api.md"), "code", "reason", "retry", "exit")
-    documented = {
-        unquoted(reason): (int(code), retry, ends_with)
-        for code, reason, retry, ends_with, _ in rows
-    }
-    assert documented == {
-        reason: (code, "yes" if retryable(reason) else "no", exit_code(reason))
-        for reason, code in CODES.items()
-    }
-
-
-def retryable(reason: str) -> bool:
-    return error_from({"code": CODES[reason], "data": {"reason": reason}}).retryable
-
-
-def exit_code(reason: str) -> str:
-    return str(_EXIT_OF_REASON.get(reason, _FAILED))
+# Errors
 
 
 def test_the_client_knows_every_error_of_the_daemon() -> None:

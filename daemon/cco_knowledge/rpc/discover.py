@@ -80,8 +80,14 @@ def _schemas(kinds: Iterable[Any]) -> tuple[tuple[Schema, ...], dict[str, Schema
     """The schema of each result, and the shapes that they refer to."""
     all_kinds = [*kinds, results.Failed]
     schemas, shapes = msgspec.json.schema_components(all_kinds, ref_template=REFERENCE)
-    closed = {name: {**shape, "additionalProperties": False} for name, shape in shapes.items()}
-    return schemas[:-1], closed
+    return schemas[:-1], {name: _closed(name, shape) for name, shape in shapes.items()}
+
+
+def _closed(name: str, shape: Schema) -> Schema:
+    """Nothing but its own fields, in the order in which they are written, not in msgspec's."""
+    fields = getattr(results, name).__annotations__
+    ordered = {field: shape["properties"][field] for field in fields}
+    return {**shape, "properties": ordered, "additionalProperties": False}
 
 
 def _method(name: str, signature: Signature, result: Schema) -> dict[str, Any]:
@@ -93,7 +99,7 @@ def _method(name: str, signature: Signature, result: Schema) -> dict[str, Any]:
         "params": _params(shape_of(signature.params)),
         "result": {"name": "result", "schema": result},
         "errors": [{"$ref": f"#/components/errors/{reason}"} for reason in _reasons(signature)],
-        "examples": [_example(example) for example in EXAMPLES[name]],
+        "examples": [_example(example) for example in EXAMPLES.get(name, ())],
     }
 
 

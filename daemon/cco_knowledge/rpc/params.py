@@ -30,7 +30,7 @@ Field = Annotated[str, msgspec.Meta(max_length=_FIELD_MAX_CHARACTERS)]
 Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_FIELD_MAX_CHARACTERS)]
 OneOrMore = Field | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=1000)]
 Ids = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=1000)]
-Limit = Annotated[int, msgspec.Meta(ge=1, le=100), about("At most so many.")]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=100), about("At most so many hits.")]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 OrderBy = Literal["timestamp", "id", "type", "project_id", "session_id", "agent"]
 
@@ -77,7 +77,10 @@ class FilterParams(Params, frozen=True, kw_only=True):
 class StoreParams(Params, frozen=True):
     text: Annotated[str, about("1 character to 256 KiB of UTF-8, without NUL.", minLength=1)]
     type: Annotated[
-        Field, about(f"{', '.join(f'`{name}`' for name in ENTRY_TYPES)}, or an extra one.")
+        Field,
+        about(
+            f"{', '.join(f'`{name}`' for name in ENTRY_TYPES)}, or one of `knowledge.extra_types`."
+        ),
     ] = "general"
     project_id: Annotated[Field, about("Which project it belongs to.")] = "default"
     session_id: Annotated[Field, about("In which session it was learnt.")] = "unknown"
