@@ -194,7 +194,7 @@ class _Daemon:
     async def _discover(self) -> object:
         from cco_knowledge.rpc.discover import encoded_document  # few ever ask
 
-        return orjson.Fragment(encoded_document())
+        return orjson.Fragment(await asyncio.to_thread(encoded_document))
 
     async def _ping(self) -> results.Pong:
         return "pong"
