@@ -2,7 +2,7 @@
 
 import array
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -35,10 +35,17 @@ async def _store(service: KnowledgeService, given: params.StoreParams) -> object
 
 
 async def _store_batch(service: KnowledgeService, given: params.StoreBatchParams) -> object:
-    outcomes = await service.store_batch([_item(item) for item in given.items])
-    failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
-    stored = sum(isinstance(o, StoreOutcome) and o.stored.duplicate_of is None for o in outcomes)
-    return {"stored": stored, "failed": failed, "results": [_outcome(o) for o in outcomes]}
+    return _outcomes(await service.store_batch([_item(item) for item in given.items]))
+
+
+async def _migrate(service: KnowledgeService, given: params.MigrateParams) -> object:
+    records = [_old_record(item, given.run) for item in given.items]
+    outcomes = await service.migrate(records, dry_run=given.dry_run)
+    return _outcomes([o if isinstance(o, Exception) else StoreOutcome(o) for o in outcomes])
+
+
+async def _undo_migration(service: KnowledgeService, given: params.UndoMigrationParams) -> object:
+    return {"deleted": await service.undo_migration(given.run)}
 
 
 async def _search(service: KnowledgeService, given: params.SearchParams) -> object:
@@ -154,17 +161,36 @@ METHODS: dict[str, Method] = {
     "knowledge.delete": Method(params.DeleteParams, _delete, Deadline.BULK),
     "knowledge.stats": Method(params.StatsParams, _stats),
     "knowledge.cleanup": Method(params.CleanupParams, _cleanup, Deadline.BULK),
+    "knowledge.migrate": Method(params.MigrateParams, _migrate, Deadline.BULK),
+    "knowledge.undo_migration": Method(params.UndoMigrationParams, _undo_migration, Deadline.BULK),
     "embedding.embed": Method(params.EmbedParams, _embed, Deadline.BULK),
 }
 
 
 def _item(item: object) -> NewEntry | KnowledgeError:
-    if not isinstance(item, dict):
-        return InvalidInput("An item is an object.", field="items")
     try:
-        return params.read(params.StoreParams, item).new_entry()
+        return _read_item(params.StoreParams, item).new_entry()
     except KnowledgeError as error:
         return error
+
+
+def _old_record(item: object, run: str) -> Entry | KnowledgeError:
+    try:
+        return _read_item(params.OldRecord, item).entry(run)
+    except KnowledgeError as error:
+        return error
+
+
+def _read_item(kind: type[params.P], item: object) -> params.P:
+    if not isinstance(item, dict):
+        raise InvalidInput("An item is an object.", field="items")
+    return params.read(kind, item)
+
+
+def _outcomes(outcomes: Sequence[StoreOutcome | Exception]) -> object:
+    failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
+    stored = sum(isinstance(o, StoreOutcome) and o.stored.duplicate_of is None for o in outcomes)
+    return {"stored": stored, "failed": failed, "results": [_outcome(o) for o in outcomes]}
 
 
 def _outcome(outcome: StoreOutcome | Exception) -> object:

@@ -17,7 +17,7 @@ from cco_knowledge.search.searcher import Mode
 from cco_knowledge.service import NewEntry, format_timestamp
 from cco_knowledge.store.interface import OnDuplicate
 from cco_knowledge.store.metadata import metadata_digest
-from cco_knowledge.types import Filters
+from cco_knowledge.types import Entry, Filters
 
 TEXT_MAX_BYTES = 256 * 1024
 METADATA_MAX_BYTES = 64 * 1024
@@ -97,6 +97,46 @@ class StoreParams(Params, frozen=True):
 
 class StoreBatchParams(Params, frozen=True):
     items: Annotated[list[Any], msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class MigrateParams(Params, frozen=True):
+    run: Field
+    items: Annotated[list[Any], msgspec.Meta(min_length=1, max_length=1000)]
+    dry_run: bool = False
+
+
+class OldRecord(Params, frozen=True, kw_only=True):
+    """Beyond what `StoreParams` allows: texts of any length and with NUL, types of any name."""
+
+    id: Field
+    text: str
+    type: Field
+    project_id: Field
+    session_id: Field
+    agent: Field
+    timestamp: Moment
+    metadata: dict[str, Any] = {}
+    record: Field
+    """A digest of what the record was."""
+
+    def entry(self, run: str) -> Entry:
+        _check_depth(self.metadata)
+        return Entry(
+            id=self.id,
+            text=self.text,
+            type=self.type,
+            project_id=self.project_id,
+            session_id=self.session_id,
+            agent=self.agent,
+            timestamp=_timestamp(self.timestamp, "timestamp"),
+            metadata=_json(self.metadata),
+            migration_run=run,
+            migration_record=self.record,
+        )
+
+
+class UndoMigrationParams(Params, frozen=True):
+    run: Field
 
 
 class _ExplainParams(FilterParams, frozen=True, kw_only=True):
@@ -227,10 +267,7 @@ def checked_field(value: str, field: str) -> str:
 
 def encoded_metadata(metadata: dict[str, Any]) -> bytes:
     _check_depth(metadata)
-    try:
-        encoded = orjson.dumps(metadata)
-    except orjson.JSONEncodeError:  # an integer over 64 bits
-        encoded = msgspec.json.encode(metadata)
+    encoded = _json(metadata)
     if len(encoded) > METADATA_MAX_BYTES:
         raise InvalidInput(
             f"`metadata` has {len(encoded)} bytes of JSON; at most {METADATA_MAX_BYTES} are "
@@ -238,6 +275,13 @@ def encoded_metadata(metadata: dict[str, Any]) -> bytes:
             field="metadata",
         )
     return encoded
+
+
+def _json(metadata: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(metadata)
+    except orjson.JSONEncodeError:  # an integer over 64 bits
+        return msgspec.json.encode(metadata)
 
 
 def _check_depth(metadata: dict[str, Any]) -> None:
