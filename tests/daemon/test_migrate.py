@@ -31,7 +31,7 @@ def migrate(daemon: Daemon, *records: dict[str, Any], run: str = "run-1") -> dic
 def test_an_old_record_is_stored_as_it_was(daemon: Daemon) -> None:
     odd = record(
         id="line\nbreak-1",
-        text="nul\0after " + "word " * 60_000,
+        text="nul\0after" + " " * 263_000,
         type="line\nbreak",
         metadata={"long": "x" * 100_000},
     )
@@ -39,8 +39,9 @@ def test_an_old_record_is_stored_as_it_was(daemon: Daemon) -> None:
     assert (result["stored"], result["failed"]) == (2, 0)
     stored = {entry["id"]: entry for entry in listed(daemon, limit=10)}
     for sent in (record(), odd):
-        expected = {name: value for name, value in sent.items() if name != "record"}
-        assert stored[sent["id"]] == {**expected, "superseded_by": None}
+        digest = sent.pop("record")
+        migration = {"run": "run-1", "record": digest}
+        assert stored[sent["id"]] == {**sent, "superseded_by": None, "migration": migration}
     (hit,) = daemon.call("knowledge.search", {"query": "where are sessions kept?", "limit": 1})[
         "results"
     ]

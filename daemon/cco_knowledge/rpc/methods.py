@@ -225,7 +225,12 @@ def _entry(entry: Entry) -> dict[str, object]:
         "timestamp": entry.timestamp,
         "metadata": orjson.Fragment(entry.metadata),
         "superseded_by": entry.superseded_by,
+        **({"migration": _migration(entry)} if entry.migration_run else {}),
     }
+
+
+def _migration(entry: Entry) -> dict[str, str | None]:
+    return {"run": entry.migration_run, "record": entry.migration_record}
 
 
 def _found(found: Found, begun: float, *, explain: bool) -> object:
