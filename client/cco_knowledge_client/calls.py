@@ -41,6 +41,7 @@ _READING = frozenset(
         "system.status",
     }
 )
+_REPEATABLE_CHANGES = frozenset({"knowledge.update", "knowledge.migrate"})
 
 
 class Filters(TypedDict, total=False):
@@ -88,7 +89,7 @@ class Call(Generic[T]):
     @property
     def repeatable(self) -> bool:
         """Whether sending it twice does no more than sending it once."""
-        if self.method in _READING or self.method == "knowledge.update":
+        if self.method in _READING or self.method in _REPEATABLE_CHANGES:
             return True
         if not isinstance(self.params, Mapping):
             return False

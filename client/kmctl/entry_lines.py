@@ -14,7 +14,9 @@ _BATCH_BYTES = 1 << 20
 class EntryLine:
     number: int
     item: dict[str, Any]
-    """An item of `knowledge.store_batch`."""
+    """An item of `knowledge.store_batch`, or of `knowledge.migrate`."""
+    migration_run: str | None
+    """Which migration brought it to where it was exported; such a line is stored as it is."""
     superseded_by: Any
     """No part of the item: what it names may come in a later line."""
     size_bytes: int
@@ -47,7 +49,11 @@ def batches(lines: Iterable[EntryLine]) -> Iterator[list[EntryLine]]:
     batch: list[EntryLine] = []
     batch_bytes = 0
     for line in lines:
-        if batch and (len(batch) == _BATCH_ITEMS or batch_bytes + line.size_bytes > _BATCH_BYTES):
+        if batch and (
+            len(batch) == _BATCH_ITEMS
+            or batch_bytes + line.size_bytes > _BATCH_BYTES
+            or batch[0].migration_run != line.migration_run
+        ):
             yield batch
             batch, batch_bytes = [], 0
         batch.append(line)
@@ -67,22 +73,53 @@ def _skip_line(file: BinaryIO) -> int:
 
 def _read_line(number: int, raw: bytes, end_bytes: int) -> EntryLine | BadLine:
     try:
+        value = _parsed(raw)
+        superseded_by = value.pop("superseded_by", None)
+        run, record = _migration(value.pop("migration", None))
+        item = {**value, "record": record} if record else _as_item(value)
+        size_bytes = _size_bytes(item)
+    except _Refused as refused:
+        return BadLine(number, refused.reason, str(refused))
+    return EntryLine(number, item, run, superseded_by, size_bytes, end_bytes)
+
+
+class _Refused(Exception):
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    try:
         value = json.loads(raw.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        return BadLine(number, "parse_error", f"Not valid UTF-8 at byte {error.start}.")
+        raise _Refused("parse_error", f"Not valid UTF-8 at byte {error.start}.") from error
     except (ValueError, RecursionError) as error:
-        return BadLine(number, "parse_error", f"Not JSON: {error}.")
+        raise _Refused("parse_error", f"Not JSON: {error}.") from error
     if not isinstance(value, dict):
-        return BadLine(number, "invalid_params", "Not a JSON object.")
-    item = _as_item(value)
-    superseded_by = item.pop("superseded_by", None)
+        raise _Refused("invalid_params", "Not a JSON object.")
+    return value
+
+
+def _migration(value: Any) -> tuple[str | None, str | None]:
+    """The run and the record, or nothing of both."""
+    if value is None:
+        return None, None
+    facts = value if isinstance(value, dict) else {}
+    run, record = facts.get("run"), facts.get("record")
+    if not (isinstance(run, str) and isinstance(record, str) and run and record):
+        raise _Refused("invalid_params", "`migration` is not as an export writes it.")
+    return run, record
+
+
+def _size_bytes(item: dict[str, Any]) -> int:
     try:
-        size_bytes = len(json.dumps(item, ensure_ascii=False, allow_nan=False).encode())
-    except UnicodeEncodeError:
-        return BadLine(number, "invalid_params", "Not valid Unicode: it has a lone surrogate.")
-    except ValueError:
-        return BadLine(number, "invalid_params", "A number is too large for JSON readers.")
-    return EntryLine(number, item, superseded_by, size_bytes, end_bytes)
+        return len(json.dumps(item, ensure_ascii=False, allow_nan=False).encode())
+    except UnicodeEncodeError as error:
+        message = "Not valid Unicode: it has a lone surrogate."
+        raise _Refused("invalid_params", message) from error
+    except ValueError as error:
+        raise _Refused("invalid_params", "A number is too large for JSON readers.") from error
 
 
 def _as_item(entry: dict[str, Any]) -> dict[str, Any]:

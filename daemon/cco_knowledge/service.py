@@ -3,9 +3,10 @@
 import asyncio
 import difflib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import InvalidInput, KnowledgeError, NotFound
@@ -30,6 +31,8 @@ _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
 _RANDOM_BYTES = 6
 
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 Clock = Callable[[], datetime]
 
 
@@ -77,7 +80,7 @@ class KnowledgeService:
         self._store = store
         self._embedder = embedder
         self._searcher = searcher
-        self._types = (*ENTRY_TYPES, *extra_types)
+        self._listed_types = (*ENTRY_TYPES, *extra_types)
         self._clock = clock
         self._update_lock = asyncio.Lock()
 
@@ -96,21 +99,39 @@ class KnowledgeService:
         self, items: Sequence[NewEntry | KnowledgeError]
     ) -> list[StoreOutcome | Exception]:
         """One outcome an item, in order; items that are errors already stay what they are."""
-        slots = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
-
-        async def prepare(item: NewEntry | KnowledgeError) -> Draft | KnowledgeError:
-            if isinstance(item, KnowledgeError):
-                return item
-            async with slots:
-                try:
-                    return await self._draft(item, Priority.BULK)
-                except KnowledgeError as error:
-                    return error
-
-        prepared = await asyncio.gather(*map(prepare, items))
+        prepared = await _each(items, lambda new: self._draft(new, Priority.BULK))
         drafts = [draft for draft in prepared if isinstance(draft, Draft)]
         outcomes = iter(await self._insert(drafts) if drafts else [])
         return [part if isinstance(part, Exception) else next(outcomes) for part in prepared]
+
+    async def migrate(
+        self, records: Sequence[Entry | KnowledgeError], *, dry_run: bool
+    ) -> list[Stored | Exception]:
+        """Old records, each with its `migration_run` and `migration_record`; outcomes in order.
+
+        What any run has brought is not brought again, even if it was changed since. Neither types
+        nor the length of texts are checked: nothing old is refused for today's rules.
+        """
+        keys = [r.migration_record for r in records if isinstance(r, Entry)]
+        there = await self._store.migrated([key for key in keys if key is not None])
+
+        async def outcome_or_draft(entry: Entry) -> Stored | Draft:
+            known = there.get(entry.migration_record or "")
+            if known is not None:
+                return known
+            if dry_run:
+                return Stored(entry.id, entry.timestamp, duplicate_of=None)
+            passages = await self._embedder.embed_document(entry.text, Priority.BULK)
+            return Draft(EmbeddedEntry(entry, passages), "store", has_given_timestamp=True)
+
+        prepared = await _each(records, outcome_or_draft)
+        drafts = [part for part in prepared if isinstance(part, Draft)]
+        outcomes = iter(await self._store.insert(drafts) if drafts else [])
+        await self._searcher.follow()
+        return [next(outcomes) if isinstance(part, Draft) else part for part in prepared]
+
+    async def undo_migration(self, run: str) -> int:
+        return await self._store.undo_migration(run)
 
     async def search(
         self,
@@ -287,13 +308,32 @@ class KnowledgeService:
         )
 
     def _check_type(self, name: str) -> None:
-        if name not in self._types:
-            nearest = difflib.get_close_matches(name.lower(), self._types, n=1, cutoff=0.0)
-            raise InvalidInput(
-                f"This type does not exist; the nearest is `{nearest[0]}`. Known types: "
-                f"{', '.join(self._types)}.",
-                field="type",
-            )
+        if name in self._listed_types or name in self._store.types:
+            return
+        nearest = difflib.get_close_matches(name.lower(), self._listed_types, n=1, cutoff=0.0)
+        raise InvalidInput(
+            f"This type does not exist; the nearest is `{nearest[0]}`. Known types: "
+            f"{', '.join(self._listed_types)}, and those of migrated entries.",
+            field="type",
+        )
+
+
+async def _each(
+    items: Sequence[_T | KnowledgeError], prepare: Callable[[_T], Awaitable[_U]]
+) -> list[_U | KnowledgeError]:
+    """A few at a time, in order; what is or raises a KnowledgeError is that error."""
+    slots = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
+
+    async def one(item: _T | KnowledgeError) -> _U | KnowledgeError:
+        if isinstance(item, KnowledgeError):
+            return item
+        async with slots:
+            try:
+                return await prepare(item)
+            except KnowledgeError as error:
+                return error
+
+    return list(await asyncio.gather(*map(one, items)))
 
 
 def new_id(entry_type: str, now: datetime) -> str:

@@ -46,6 +46,10 @@ class Entry:
     """The id of the entry that replaced this one."""
     superseded_at: str | None = None
     """The timestamp of that entry: from then on this one is hidden."""
+    migration_run: str | None = None
+    """Which run of a migration brought it."""
+    migration_record: str | None = None
+    """A digest of the old record that it was, so that it comes only once."""
 
 
 @dataclass(frozen=True, slots=True)

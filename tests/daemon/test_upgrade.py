@@ -10,6 +10,7 @@ from entries import listed, store_all
 from process import refused_start
 
 _NEW_IN_2 = {"terms", "superseded_by", "superseded_at"}
+_NEW_IN_3 = {"migration_run", "migration_record"}
 FACT = "The submarine cable to Iceland is repaired with titanium clamps of type QX-77."
 LONG = "The meeting went on and people talked about the usual plans for the week. " * 60 + FACT
 
@@ -20,12 +21,13 @@ async def opened(folder: Path) -> Any:
 
 
 def write_as_version(folder: Path, version: int) -> None:
-    """What a store of schema version 1 was; a higher one says so and has what is here now."""
+    """What a store of schema version 1 or 2 was; a higher one has what is here now."""
+    newer: set[str] = {1: _NEW_IN_2 | _NEW_IN_3, 2: _NEW_IN_3}.get(version, set())
 
     async def rewrite() -> None:
         table = await opened(folder)
         present = await table.schema()
-        names = [name for name in present.names if version > 1 or name not in _NEW_IN_2]
+        names = [name for name in present.names if name not in newer]
         facts = {**present.metadata, b"cco.schema_version": str(version).encode()}
         schema = pa.schema([present.field(name) for name in names], metadata=facts)
         (batch,) = [batch async for batch in await table.query().execute(None, None)]
@@ -55,7 +57,7 @@ def test_a_store_of_schema_1_is_upgraded_and_kept(home: Path, start_daemon: Star
     write_as_version(home / "knowledge", 1)
 
     after = start_daemon()
-    assert "upgraded from schema version 1 to 2" in after.stderr
+    assert "upgraded from schema version 1 to 3" in after.stderr
     assert listed(after, limit=100) == entries
     for query, entry_id in (("ECONNREFUSED", refused), ("QX-77", long)):
         hits = after.call("knowledge.search", {"query": query, "mode": "text"})["results"]
@@ -69,8 +71,23 @@ def test_a_store_of_schema_1_is_upgraded_and_kept(home: Path, start_daemon: Star
     (backup,) = (home / "backups").iterdir()
     n_rows, columns = count_and_columns(backup)
     assert n_rows == 2
-    assert not set(columns) & _NEW_IN_2
+    assert not set(columns) & (_NEW_IN_2 | _NEW_IN_3)
     assert "upgraded" not in start_daemon().stderr
+
+
+def test_a_store_of_schema_2_keeps_what_replaces_what(
+    home: Path, start_daemon: StartDaemon
+) -> None:
+    before = start_daemon()
+    (old,) = store_all(before, "p", {"text": "Deploys happen on Friday."})
+    before.call("knowledge.store", {"text": "Deploys happen on Monday.", "supersedes": [old]})
+    entries = listed(before, limit=100, include_superseded=True)
+    before.stop()
+    write_as_version(home / "knowledge", 2)
+
+    after = start_daemon()
+    assert "upgraded from schema version 2 to 3" in after.stderr
+    assert listed(after, limit=100, include_superseded=True) == entries
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(
@@ -79,7 +96,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(
     daemon = start_daemon()
     store_all(daemon, "p", {})
     daemon.stop()
-    write_as_version(home / "knowledge", 3)
-    assert "schema version 3" in refused_start(home)
+    write_as_version(home / "knowledge", 4)
+    assert "schema version 4" in refused_start(home)
     assert count_and_columns(home / "knowledge")[0] == 1
     assert not (home / "backups").exists()

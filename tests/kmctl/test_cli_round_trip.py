@@ -32,7 +32,23 @@ def strange_entries() -> list[dict[str, object]]:
         {"text": "of others", "project_id": 'it\'s "x"; --', "session_id": "s", "agent": "\u2028"},
     ]
     strange += [{"text": f"filling {n}"} for n in range(200)]
+    strange += [old_entry(record) for record in ("1", "2")]
     return [{"id": f"n/{n:03}'\"\xe4", **entry} for n, entry in enumerate(strange)]
+
+
+def old_entry(record: str) -> dict[str, object]:
+    """What a migration brought may be what no store of today takes."""
+    return {
+        "text": "nul\0after",
+        "type": "line\nbreak",
+        "project_id": "p",
+        "session_id": "s",
+        "agent": "\t",
+        "timestamp": "2025-11-13T09:00:08.000Z",
+        "metadata": {"_legacy": {"long": "x" * 100_000}},
+        "superseded_by": None,
+        "migration": {"run": "2026-11", "record": record},
+    }
 
 
 def test_an_export_imported_elsewhere_and_exported_again_is_the_same_file(

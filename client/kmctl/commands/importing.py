@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 
 import click
 
-from cco_knowledge_client import KnowledgeClient, KnowledgeError
+from cco_knowledge_client import Batch, KnowledgeClient, KnowledgeError
+from cco_knowledge_client.results import read_batch
 from kmctl.entry_lines import BadLine, EntryLine, batches, read_lines
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, progress, show
@@ -93,7 +94,7 @@ def _good_lines(file: BinaryIO, report: Report) -> Iterator[EntryLine]:
 
 def _store(knowledge: KnowledgeClient, batch: list[EntryLine], report: Report) -> list[_Replaced]:
     try:
-        result = knowledge.store_batch([line.item for line in batch])
+        result = _send(knowledge, batch)
     except KnowledgeError as error:
         if error.reason not in _WHOLE_CALL_REFUSED:
             raise
@@ -107,6 +108,14 @@ def _store(knowledge: KnowledgeClient, batch: list[EntryLine], report: Report) -
         else:
             report.count(stored=outcome.stored)
     return replaced
+
+
+def _send(knowledge: KnowledgeClient, batch: list[EntryLine]) -> Batch:
+    items = [line.item for line in batch]
+    run = batch[0].migration_run
+    if run is None:
+        return knowledge.store_batch(items)
+    return read_batch(knowledge.call("knowledge.migrate", {"run": run, "items": items}))
 
 
 def _store_apart(

@@ -1,6 +1,7 @@
 """How the service's values become results."""
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 import orjson
@@ -10,6 +11,12 @@ from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.search.searcher import Found, Hit
 from cco_knowledge.service import StoreOutcome
 from cco_knowledge.types import Entry
+
+
+def batch_of(outcomes: Sequence[StoreOutcome | Exception]) -> results.Batch:
+    failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
+    stored = sum(isinstance(o, StoreOutcome) and o.stored.duplicate_of is None for o in outcomes)
+    return {"stored": stored, "failed": failed, "results": [outcome_of(o) for o in outcomes]}
 
 
 def outcome_of(outcome: StoreOutcome | Exception) -> results.Stored | results.Failed:
@@ -34,7 +41,7 @@ def stored_of(outcome: StoreOutcome) -> results.Stored:
 
 
 def entry_of(entry: Entry) -> results.Entry:
-    return {
+    answer: results.Entry = {
         "id": entry.id,
         "text": entry.text,
         "type": entry.type,
@@ -45,6 +52,9 @@ def entry_of(entry: Entry) -> results.Entry:
         "metadata": orjson.Fragment(entry.metadata),
         "superseded_by": entry.superseded_by,
     }
+    if entry.migration_run is not None and entry.migration_record is not None:
+        answer["migration"] = {"run": entry.migration_run, "record": entry.migration_record}
+    return answer
 
 
 def hit_of(hit: Hit, *, explain: bool) -> results.Hit:

@@ -21,6 +21,8 @@ Schema = dict[str, Any]
 
 _OF_EVERY_METHOD = ("invalid_params", "internal")
 _OF_THE_SERVICE = ("unavailable", "deadline_exceeded", "store_failed")
+_ITEMS = (params.StoreParams, params.OldRecord)
+"""Shapes that params refer to."""
 _INFO = {
     "title": "CCO Knowledge",
     "version": __version__,
@@ -59,7 +61,7 @@ def document() -> dict[str, Any]:
             for (name, signature), schema in zip(signatures.items(), schemas, strict=True)
         ],
         "components": {
-            "schemas": {**shapes, "StoreParams": shape_of(params.StoreParams)},
+            "schemas": {**shapes, **{kind.__name__: shape_of(kind) for kind in _ITEMS}},
             "errors": {reason: _error(reason) for reason in CODES},
         },
     }

@@ -8,7 +8,7 @@ import msgspec
 from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError
 from cco_knowledge.rpc import answers, cursor, params, reading, results
 from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
-from cco_knowledge.types import Filters
+from cco_knowledge.types import Entry, Filters
 
 
 async def store(service: KnowledgeService, given: params.StoreParams) -> results.Stored:
@@ -16,14 +16,19 @@ async def store(service: KnowledgeService, given: params.StoreParams) -> results
 
 
 async def store_batch(service: KnowledgeService, given: params.StoreBatchParams) -> results.Batch:
-    outcomes = await service.store_batch([_item(item) for item in given.items])
-    failed = sum(isinstance(outcome, Exception) for outcome in outcomes)
-    stored = sum(isinstance(o, StoreOutcome) and o.stored.duplicate_of is None for o in outcomes)
-    return {
-        "stored": stored,
-        "failed": failed,
-        "results": [answers.outcome_of(o) for o in outcomes],
-    }
+    return answers.batch_of(await service.store_batch([_item(item) for item in given.items]))
+
+
+async def migrate(service: KnowledgeService, given: params.MigrateParams) -> results.Batch:
+    records = [_old_record(item, given.run) for item in given.items]
+    outcomes = await service.migrate(records, dry_run=given.dry_run)
+    return answers.batch_of([o if isinstance(o, Exception) else StoreOutcome(o) for o in outcomes])
+
+
+async def undo_migration(
+    service: KnowledgeService, given: params.UndoMigrationParams
+) -> results.Deleted:
+    return {"deleted": await service.undo_migration(given.run)}
 
 
 async def search(service: KnowledgeService, given: params.SearchParams) -> results.Hits:
@@ -132,12 +137,23 @@ async def embed(service: KnowledgeService, given: params.EmbedParams) -> results
 
 
 def _item(item: object) -> NewEntry | KnowledgeError:
-    if not isinstance(item, dict):
-        return InvalidInput("An item is an object.", field="items")
     try:
-        return reading.read(params.StoreParams, item).new_entry()
+        return _read_item(params.StoreParams, item).new_entry()
     except KnowledgeError as error:
         return error
+
+
+def _old_record(item: object, run: str) -> Entry | KnowledgeError:
+    try:
+        return _read_item(params.OldRecord, item).entry(run)
+    except KnowledgeError as error:
+        return error
+
+
+def _read_item(kind: type[reading.P], item: object) -> reading.P:
+    if not isinstance(item, dict):
+        raise InvalidInput("An item is an object.", field="items")
+    return reading.read(kind, item)
 
 
 def _unexpected(matching: int) -> KnowledgeError:

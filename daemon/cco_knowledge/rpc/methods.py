@@ -116,6 +116,22 @@ METHODS: dict[str, Method] = {
         Deadline.BULK,
         errors=_WRITES,
     ),
+    "knowledge.migrate": Method(
+        "Store old records as they were, each only once; `kmctl migrate` calls it.",
+        params.MigrateParams,
+        results.Batch,
+        handlers.migrate,
+        Deadline.BULK,
+        errors=_WRITES,
+    ),
+    "knowledge.undo_migration": Method(
+        "Delete what a migration brought, and nothing else.",
+        params.UndoMigrationParams,
+        results.Deleted,
+        handlers.undo_migration,
+        Deadline.BULK,
+        errors=_WRITES,
+    ),
     "embedding.embed": Method(
         "Turn texts into vectors of length 1.",
         params.EmbedParams,

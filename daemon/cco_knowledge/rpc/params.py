@@ -15,6 +15,7 @@ from cco_knowledge.rpc.reading import (
     checked_field,
     checked_text,
     encoded_metadata,
+    json_of,
     not_before,
     timestamp_of,
 )
@@ -22,7 +23,7 @@ from cco_knowledge.search.searcher import Mode
 from cco_knowledge.service import NewEntry
 from cco_knowledge.store.interface import OnDuplicate
 from cco_knowledge.store.metadata import metadata_digest
-from cco_knowledge.types import ENTRY_TYPES, Filters
+from cco_knowledge.types import ENTRY_TYPES, Entry, Filters
 
 _FIELD_MAX_CHARACTERS = 256
 
@@ -127,6 +128,49 @@ class StoreBatchParams(Params, frozen=True):
             items=refer("StoreParams"),
         ),
     ]
+
+
+class MigrateParams(Params, frozen=True):
+    run: Annotated[Field, about("Names this migration, so that it can be undone.")]
+    items: Annotated[
+        list[Any],
+        msgspec.Meta(min_length=1, max_length=1000),
+        about("Old records; a bad one fails alone.", items=refer("OldRecord")),
+    ]
+    dry_run: Annotated[bool, about("Only say what would be stored.")] = False
+
+
+class OldRecord(Params, frozen=True, kw_only=True):
+    """Beyond what `StoreParams` allows: texts of any length and with NUL, types of any name."""
+
+    id: Annotated[Field, about("The id it had.")]
+    text: Annotated[str, about("The text it had.", minLength=1)]
+    type: Annotated[Field, about("The type it had, whatever that is.")]
+    project_id: Annotated[Field, about("Which project it belongs to.")]
+    session_id: Annotated[Field, about("In which session it was learnt.")]
+    agent: Annotated[Field, about("Who learnt it.")]
+    timestamp: Annotated[Moment, about("When, RFC 3339.")]
+    metadata: Annotated[dict[str, Any], about("The metadata it had, of any size.")] = {}
+    record: Annotated[Field, about("A digest of the old record, so that it comes only once.")]
+
+    def entry(self, run: str) -> Entry:
+        check_depth(self.metadata)
+        return Entry(
+            id=self.id,
+            text=self.text,
+            type=self.type,
+            project_id=self.project_id,
+            session_id=self.session_id,
+            agent=self.agent,
+            timestamp=timestamp_of(self.timestamp, "timestamp"),
+            metadata=json_of(self.metadata),
+            migration_run=run,
+            migration_record=self.record,
+        )
+
+
+class UndoMigrationParams(Params, frozen=True):
+    run: Annotated[Field, about("The migration whose entries are to go.")]
 
 
 class _ExplainParams(FilterParams, frozen=True, kw_only=True):

@@ -93,10 +93,7 @@ def checked_field(value: str, field: str) -> str:
 
 def encoded_metadata(metadata: dict[str, Any]) -> bytes:
     check_depth(metadata)
-    try:
-        encoded = orjson.dumps(metadata)
-    except orjson.JSONEncodeError:  # an integer over 64 bits
-        encoded = msgspec.json.encode(metadata)
+    encoded = json_of(metadata)
     if len(encoded) > METADATA_MAX_BYTES:
         raise InvalidInput(
             f"`metadata` has {len(encoded)} bytes of JSON; at most {METADATA_MAX_BYTES} are "
@@ -104,6 +101,13 @@ def encoded_metadata(metadata: dict[str, Any]) -> bytes:
             field="metadata",
         )
     return encoded
+
+
+def json_of(metadata: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(metadata)
+    except orjson.JSONEncodeError:  # an integer over 64 bits
+        return msgspec.json.encode(metadata)
 
 
 def check_depth(metadata: dict[str, Any]) -> None:

@@ -55,6 +55,11 @@ class Batch(TypedDict):
     results: Annotated[list[Item], about("One for each item, in their order.")]
 
 
+class Migration(TypedDict):
+    run: Annotated[str, about("Which migration brought it.")]
+    record: Annotated[str, about("A digest of the old record that it was.")]
+
+
 class Entry(TypedDict):
     id: Id
     text: Annotated[str, about("The text, whole.")]
@@ -67,6 +72,7 @@ class Entry(TypedDict):
     superseded_by: Annotated[
         str | None, about("The id of the newest entry of those that replaced this one.")
     ]
+    migration: NotRequired[Annotated[Migration, about("Where a migration brought it.")]]
 
 
 class Standing(TypedDict):

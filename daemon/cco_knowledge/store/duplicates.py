@@ -19,6 +19,8 @@ class Known:
     entries: Iterable[Entry]
     by_id: dict[str, Entry] = field(default_factory=dict)
     by_content: dict[bytes, Entry] = field(default_factory=dict)
+    by_record: dict[str, Entry] = field(default_factory=dict)
+    """Those that a migration brought, by the record that they were."""
 
     def __post_init__(self) -> None:
         for entry in sorted(self.entries, key=lambda entry: (entry.timestamp, entry.id)):
@@ -27,6 +29,8 @@ class Known:
     def add(self, entry: Entry) -> None:
         """What is superseded may be said again: it is no duplicate any more."""
         self.by_id[entry.id] = entry
+        if entry.migration_record is not None:
+            self.by_record[entry.migration_record] = entry
         if entry.superseded_by is None:
             self.by_content.setdefault(content_digest(entry), entry)
 
@@ -74,10 +78,10 @@ def _outcome(draft: Draft, known: Known) -> Stored | Exception:
     missing = [replaced for replaced in draft.supersedes if replaced not in known.by_id]
     if missing:
         return NotFound("`supersedes` names entries that do not exist.", ids=missing)
-    same_id = known.by_id.get(entry.id)
-    if same_id is not None:
-        if _is_same(entry, same_id, with_timestamp=draft.has_given_timestamp):
-            return Stored(same_id.id, same_id.timestamp, duplicate_of=same_id.id)
+    same = _same_entry(draft, known)
+    if same is not None:
+        return _again(same)
+    if entry.id in known.by_id:
         return Conflict(
             "An entry with this id and other content is stored. "
             "Use knowledge.update to change it, or another id.",
@@ -90,7 +94,22 @@ def _outcome(draft: Draft, known: Known) -> Stored | Exception:
         return Conflict(
             "The same text, type and project is stored already.", duplicate_of=same_content.id
         )
-    return Stored(same_content.id, same_content.timestamp, duplicate_of=same_content.id)
+    return _again(same_content)
+
+
+def _same_entry(draft: Draft, known: Known) -> Entry | None:
+    """The same old record, whatever became of it, or the same id with the same fields."""
+    entry = draft.embedded.entry
+    same_id = known.by_id.get(entry.id)
+    if same_id is not None and not _is_same(
+        entry, same_id, with_timestamp=draft.has_given_timestamp
+    ):
+        same_id = None
+    return known.by_record.get(entry.migration_record or "", same_id)
+
+
+def _again(stored: Entry) -> Stored:
+    return Stored(stored.id, stored.timestamp, duplicate_of=stored.id)
 
 
 def _is_same(one: Entry, other: Entry, *, with_timestamp: bool) -> bool:

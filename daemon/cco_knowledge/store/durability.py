@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -39,10 +40,14 @@ class Disk:
             raise OSError(code, os.strerror(code))
 
     def measure(self) -> tuple[int, int]:
-        """Bytes below the folder, and versions of the table."""
+        """Bytes of the tables in the folder, and their versions.
+
+        Not of other folders: the daemon before this one kept its own below the same place.
+        """
         size_bytes = n_versions = 0
         # Not with rglob: compaction removes files and folders meanwhile, and os.walk lets them go.
-        for folder, _, names in os.walk(self._folder):
+        tables = (os.walk(table) for table in self._folder.glob("*.lance"))
+        for folder, _, names in itertools.chain.from_iterable(tables):
             n_versions += sum(name.endswith(".manifest") for name in names)
             for name in names:
                 with contextlib.suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
 """What the rest of the daemon knows of a store. All methods are safe to call concurrently."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -122,6 +122,19 @@ class Store(Protocol):
         ...
 
     async def find_ids(self, filters: Filters) -> list[str]: ...
+
+    @property
+    def types(self) -> Collection[str]:
+        """All that stored entries have had since the start."""
+        ...
+
+    async def migrated(self, records: Sequence[str]) -> dict[str, Stored]:
+        """Which of these records a migration has brought, as outcomes of storing them again."""
+        ...
+
+    async def undo_migration(self, run: str) -> int:
+        """Delete what that run brought, as `delete` does."""
+        ...
 
     async def cleanup(self, filters: Filters) -> list[str]:
         """Delete all that match, and tell which they were."""

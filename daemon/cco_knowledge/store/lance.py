@@ -4,7 +4,7 @@ Reads are in `reads.py`; here is what changes the table.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import category, translated
 from cco_knowledge.store.filters import both, one_of, quoted
 from cco_knowledge.store.indexes import ensure_indexes
-from cco_knowledge.store.interface import Draft
+from cco_knowledge.store.interface import Draft, Stored
 from cco_knowledge.store.native import Scannable, lance, pa, panics_caught
 from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
@@ -34,6 +34,7 @@ from cco_knowledge.types import (
 )
 
 TABLE = "knowledge"
+_KEY_COLUMNS = ("id", "content_digest", "migration_record")
 _T = TypeVar("_T")
 
 
@@ -46,6 +47,7 @@ class LanceStore(LanceReads):
         self._disk = disk
         self._schema: Any = None
         self._seen = SeenKeys(())
+        self._types: set[str] = set()
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
         self._compaction = Compaction(table)
@@ -75,7 +77,7 @@ class LanceStore(LanceReads):
                 await ensure_indexes(table)
                 store = cls(connection, table, Disk(folder))
                 store._schema = await table.schema()
-                store._seen = SeenKeys(await store._keys())
+                await store._learn_all()
                 await store._sync()
                 await store.prepare()
                 await store._compaction.take_over()
@@ -86,6 +88,10 @@ class LanceStore(LanceReads):
             ) from error
         store._writing = asyncio.create_task(store._writer.run(), name="writer")
         return store
+
+    @property
+    def types(self) -> Collection[str]:
+        return self._types
 
     @property
     def is_alive(self) -> bool:
@@ -135,6 +141,21 @@ class LanceStore(LanceReads):
             return await self._delete(condition)
 
         return await self._change(apply)
+
+    async def migrated(self, records: Sequence[str]) -> dict[str, Stored]:
+        maybe = [record for record in records if record in self._seen]
+        if not maybe:
+            return {}
+        with translated("get"):
+            entries = await self._entries(one_of("migration_record", maybe))
+        return {
+            entry.migration_record: Stored(entry.id, entry.timestamp, duplicate_of=entry.id)
+            for entry in entries
+            if entry.migration_record is not None
+        }
+
+    async def undo_migration(self, run: str) -> int:
+        return await self._change(lambda: self._delete(one_of("migration_run", [run])))
 
     async def cleanup(self, filters: Filters) -> list[str]:
         async def apply() -> list[str]:
@@ -189,13 +210,16 @@ class LanceStore(LanceReads):
         """The stored entries that share an id or the content with a draft, or that it replaces."""
         entries = [draft.embedded.entry for draft in drafts]
         replaced = [entry_id for draft in drafts for entry_id in draft.supersedes]
-        if not replaced and not any(
-            e.id in self._seen or schema.content_digest(e) in self._seen for e in entries
-        ):
+        if not replaced and not any(key in self._seen for e in entries for key in _keys(e)):
             return duplicates.Known([])
         digests = ", ".join(f"X'{schema.content_digest(e).hex()}'" for e in entries)
-        ids = one_of("id", [*(entry.id for entry in entries), *replaced])
-        return duplicates.Known(await self._entries(f"{ids} OR content_digest IN ({digests})"))
+        same = [
+            one_of("id", [*(entry.id for entry in entries), *replaced]),
+            f"content_digest IN ({digests})",
+        ]
+        if records := [e.migration_record for e in entries if e.migration_record is not None]:
+            same.append(one_of("migration_record", records))
+        return duplicates.Known(await self._entries(" OR ".join(same)))
 
     async def _superseded_rows(self, successors: Mapping[str, Entry]) -> list[Any]:
         """The stored rows of the ids, marked; not those that are so already."""
@@ -242,8 +266,9 @@ class LanceStore(LanceReads):
 
     def _learn(self, embedded: EmbeddedEntry) -> None:
         """What later reads and stores cannot leave out any more."""
-        self._seen.add(embedded.entry.id)
-        self._seen.add(schema.content_digest(embedded.entry))
+        for key in _keys(embedded.entry):
+            self._seen.add(key)
+        self._types.add(embedded.entry.type)
         self._has_passages |= len(embedded.passages) > 1
         self._has_superseded |= embedded.entry.superseded_by is not None
 
@@ -285,15 +310,24 @@ class LanceStore(LanceReads):
         work = partial(schema.to_batch, entries, self._schema)
         return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
 
-    async def _keys(self) -> list[str | bytes]:
-        """The ids and content digests of all rows."""
-        batches = await self._select(["id", "content_digest"], None)
-        return [
+    async def _learn_all(self) -> None:
+        """From one scan: which keys are there, and which types."""
+        batches = await self._select([*_KEY_COLUMNS, "type"], None)
+        self._seen = SeenKeys(
             key
             for batch in batches
-            for column in ("id", "content_digest")
+            for column in _KEY_COLUMNS
             for key in batch.column(column).to_pylist()
-        ]
+            if key is not None
+        )
+        for batch in batches:
+            self._types.update(batch.column("type").to_pylist())
+
+
+def _keys(entry: Entry) -> list[str | bytes]:
+    """What makes an entry the same as another; the values of `_KEY_COLUMNS`."""
+    keys = [entry.id, schema.content_digest(entry), entry.migration_record]
+    return [key for key in keys if key is not None]
 
 
 def _marked(embedded: EmbeddedEntry, successors: Mapping[str, Entry]) -> EmbeddedEntry:

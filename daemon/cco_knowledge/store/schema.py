@@ -20,7 +20,7 @@ from cco_knowledge.terms import terms
 from cco_knowledge.types import EmbeddedEntry, Entry, ModelIdentity, Passage, Vector
 from cco_knowledge.vectors import cosine
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 ENTRY_COLUMNS = (
     "id",
@@ -33,6 +33,8 @@ ENTRY_COLUMNS = (
     "metadata",
     "superseded_by",
     "superseded_at",
+    "migration_run",
+    "migration_record",
 )
 EMBEDDED_COLUMNS = (*ENTRY_COLUMNS, "vector", "passages", "passage_spans")
 _REQUIRED_COLUMNS = ENTRY_COLUMNS[1:8]
@@ -54,6 +56,8 @@ def table_schema(model: ModelIdentity) -> Any:
             pa.field("terms", pa.string(), nullable=False),
             pa.field("superseded_by", pa.string()),
             pa.field("superseded_at", pa.string()),
+            pa.field("migration_run", pa.string()),
+            pa.field("migration_record", pa.string()),
         ],
         metadata={
             "cco.schema_version": str(SCHEMA_VERSION),

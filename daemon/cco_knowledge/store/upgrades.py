@@ -62,5 +62,14 @@ def _with_terms_and_successors(columns: Columns) -> Columns:
     }
 
 
-_STEPS: tuple[Callable[[Columns], Columns], ...] = (_with_terms_and_successors,)
+def _with_migrations(columns: Columns) -> Columns:
+    """2 → 3."""
+    n_rows = len(columns["id"])
+    return {
+        "migration_run": pa.nulls(n_rows, pa.string()),
+        "migration_record": pa.nulls(n_rows, pa.string()),
+    }
+
+
+_STEPS: tuple[Callable[[Columns], Columns], ...] = (_with_terms_and_successors, _with_migrations)
 """The first one leads from version 1 to 2."""

@@ -241,4 +241,41 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {"count": 1, "ids": ["decision-orders-database"]},
         ),
     ),
+    "knowledge.migrate": (
+        Example(
+            "One record of an old store",
+            {
+                "run": "example-run",
+                "items": [
+                    {
+                        "id": "pattern-example-cache",
+                        "text": "Prices are cached for a minute at most.",
+                        "type": "pattern",
+                        "project_id": _PROJECT,
+                        "session_id": "unknown",
+                        "agent": "coder",
+                        "timestamp": "2023-11-13T09:00:08.000Z",
+                        "metadata": {},
+                        "record": "5f1c7a2e",
+                    }
+                ],
+            },
+            {
+                "stored": 1,
+                "failed": 0,
+                "results": [
+                    {
+                        "id": "pattern-example-cache",
+                        "stored": True,
+                        "duplicate_of": None,
+                        "timestamp": "2023-11-13T09:00:08.000Z",
+                        "similar": [],
+                    }
+                ],
+            },
+        ),
+    ),
+    "knowledge.undo_migration": (
+        Example("All that it brought", {"run": "example-run"}, {"deleted": 1}),
+    ),
 }
