@@ -50,9 +50,11 @@ def in_words(schema: Mapping[str, Any], named: Named = str) -> str:
 
 
 def _kind(schema: Mapping[str, Any], named: Named) -> str:
-    kind = str(schema["type"])
+    kind = schema["type"]
+    if isinstance(kind, list):
+        return " or ".join(kind)
     if kind != "array":
-        return kind
+        return str(kind)
     items = schema.get("items", {})
     if "type" not in items:
         return f"list of {in_words(items, named)}"
