@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -59,7 +58,8 @@ async def shared_client(session_daemon: Daemon) -> AsyncIterator[Client]:
             await finished.wait()
 
     holding = asyncio.create_task(hold())
-    await asyncio.wait([holding, ready], return_when=asyncio.FIRST_COMPLETED)
+    waited_for: list[asyncio.Future[Any]] = [holding, ready]
+    await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
     if holding.done():
         holding.result()
     yield ready.result()
@@ -90,8 +90,3 @@ async def refused(client: Client, tool: str, arguments: Mapping[str, Any]) -> st
     assert result.is_error, result
     assert result.structured_content is None
     return words(result)
-
-
-@pytest.fixture
-def odd_id() -> str:
-    return "a/b c?d#e%20é&{id}"

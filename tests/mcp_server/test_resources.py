@@ -6,9 +6,9 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import INVALID_PARAMS, TextResourceContents
 
-from conftest import Daemon
 from entries import store_all
 from kmctl.mcp_server.resources import uri_of
+from process import Daemon
 
 from .conftest import SHARED_PROJECT
 
@@ -47,8 +47,9 @@ async def test_the_newest_current_entries_of_the_project_are_listed(
 
 
 async def test_an_id_may_hold_any_character(
-    shared_client: Client, shared_daemon: Daemon, project: str, odd_id: str
+    shared_client: Client, shared_daemon: Daemon, project: str
 ) -> None:
+    odd_id = "a/b c?d#e%20é&{id}"
     store_all(shared_daemon, project, {"id": odd_id, "metadata": {"line": 7}})
     (template,) = (await shared_client.list_resource_templates()).resource_templates
     assert template.uri_template == "knowledge://entries/{id}"

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, unquote
 
-from kmctl.mcp_server.quoting import beginning
+from kmctl.mcp_server.quoting import beginning, on_one_line
 from kmctl.mcp_server.results import Json
 
 TEMPLATE = "knowledge://entries/{id}"
@@ -25,4 +25,4 @@ def name_of(entry: Json) -> str:
 
 
 def description_of(entry: Json) -> str:
-    return f"{entry['type']} of {entry['timestamp'][:10]} by {entry['agent']}"
+    return on_one_line(f"{entry['type']} of {entry['timestamp'][:10]} by {entry['agent']}")

@@ -11,6 +11,8 @@ from kmctl.mcp_server import schemas
 from kmctl.mcp_server.quoting import NOTE, on_one_line, quoted
 
 Json = dict[str, Any]
+Shape = Callable[[Json], Json]
+Words = Callable[[Json], str]
 
 _LISTED_MAX_CHARACTERS: Final = 2000
 """About as much as a passage has, which stands for a long text in a search."""
@@ -76,20 +78,22 @@ def entries_in_words(given: Json) -> str:
 
 
 def stored_in_words(given: Json) -> str:
-    done = (
+    lines = [
         f"Stored as {given['id']}."
         if given["stored"]
-        else f"The same is stored already, as {given['id']} of {given['timestamp'][:10]}."
-    )
-    near = [
-        f"\n{one['id']} of {one['timestamp'][:10]} nearly says the same "
-        f"(similarity {one['similarity']:.2f})."
-        for one in given["similar"]
+        else f"The same is stored already, as {_dated(given)}.",
+        *(
+            f"{_dated(one)} nearly says the same (similarity {one['similarity']:.2f})."
+            for one in given["similar"]
+        ),
     ]
-    advice = (
-        "\nWhere one of them is outdated now, call supersede with its id and the text that holds."
-    )
-    return "".join([done, *near, advice if near else ""])
+    if given["similar"]:
+        lines.append("Where one of them is outdated, call supersede with its id and this text.")
+    return "\n".join(map(on_one_line, lines))
+
+
+def _dated(entry: Json) -> str:
+    return f"{entry['id']} of {entry['timestamp'][:10]}"
 
 
 def stats_in_words(given: Json) -> str:
@@ -134,7 +138,3 @@ def _entry_in_words(entry: Json) -> str:
     about = ", ".join(f"{name} {on_one_line(value)}" for name, value in facts.items() if value)
     part = "" if entry.get("whole", True) else " (a part; get gives all of it)"
     return f"\n[{about}]{part}\n{quoted(entry['text'])}"
-
-
-Shape = Callable[[Json], Json]
-Words = Callable[[Json], str]

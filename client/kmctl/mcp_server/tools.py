@@ -29,7 +29,10 @@ class Tool:
         given = {name: value for name, value in arguments.items() if value not in (None, "")}
         unknown = next((name for name in given if name not in known), None)
         if unknown is not None:
-            raise InvalidParams(f"{self.name} takes {', '.join(known)}.", field=unknown)
+            raise InvalidParams(
+                f"{self.name} has no argument `{unknown}`. It takes {', '.join(known)}.",
+                field=unknown,
+            )
         for name in self.takes["required"]:
             if given.get(name, []) == []:
                 raise InvalidParams(f"{self.name} needs `{name}`.", field=name)
