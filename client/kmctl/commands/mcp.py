@@ -2,7 +2,7 @@
 
 import click
 
-from cco_knowledge_client import AsyncKnowledgeClient, KnowledgeError, project_of
+from cco_knowledge_client import KnowledgeError, project_of
 from kmctl.options import Command, Invocation
 from kmctl.reach import CALL_LIMIT_S, socket_path
 
@@ -27,7 +27,9 @@ def mcp(invocation: Invocation, /, project: str | None, read_only: bool) -> None
         raise KnowledgeError(
             "The MCP SDK is not installed. Install it with: pip install 'cco-knowledge[mcp]'"
         ) from error
-    knowledge = AsyncKnowledgeClient(
-        socket_path(invocation), timeout_s=invocation.timeout_s or CALL_LIMIT_S
+    serve(
+        socket_path(invocation),
+        timeout_s=invocation.timeout_s or CALL_LIMIT_S,
+        project=project or project_of(),
+        read_only=read_only,
     )
-    serve(knowledge, project=project or project_of(), read_only=read_only)

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import mcp_types as types
@@ -34,13 +35,14 @@ Context = ServerRequestContext[Any]
 Paging = types.PaginatedRequestParams | None
 
 
-def serve(knowledge: AsyncKnowledgeClient, *, project: str, read_only: bool) -> None:
+def serve(socket_path: Path, *, timeout_s: float, project: str, read_only: bool) -> None:
     """Answer the client on standard input and output until it hangs up."""
     # The SDK's thread waits in a read that nothing interrupts, and nothing here needs unwinding:
     # what the daemon acknowledged is on disk.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     logging.basicConfig(stream=sys.stderr, format="kmctl mcp: %(message)s")
+    knowledge = AsyncKnowledgeClient(socket_path, timeout_s=timeout_s)
     try:
         asyncio.run(_Serving(knowledge, project, read_only).run())
     except* BrokenPipeError:
