@@ -27,6 +27,7 @@ _COMMANDS = {
     "eval": "evaluating:eval_",
     "model": "model:model",
     "config": "config:config",
+    "mcp": "mcp:mcp",
     "discover": "discover:discover",
     "call": "call:call",
 }
