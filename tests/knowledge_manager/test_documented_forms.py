@@ -80,7 +80,9 @@ def test_a_type_that_is_not_known_is_kept_in_the_metadata_and_searched_by(
         assert entry["metadata"] == {"_legacy": {"type": "edit"}}
     either = manager("search", "type:edit type:decision src/auth.py")
     assert len(texts_of(either)) == 2
-    assert texts_of(manager("search", "type:edit agent:architect")) == []
+    nothing = manager("search", "src/auth.py type:edit agent:architect")
+    assert found_by(nothing) == []
+    assert nothing.err == "No entry of this project has type:edit agent:architect.\n"
 
 
 def test_a_query_of_pseudo_filters_alone_lists_the_newest_first(manager: Manager) -> None:

@@ -38,6 +38,14 @@ class Asked:
     types: Sequence[str]
     agents: Sequence[str]
 
+    @property
+    def filters(self) -> list[str]:
+        """For people."""
+        return [
+            *(f"type:{name}" for name in self.types),
+            *(f"agent:{name}" for name in self.agents),
+        ]
+
     def selections(self, project_id: str) -> list[Filters]:
         """Filters whose results belong together: an unknown type is in the metadata."""
         common = Filters(project_id=project_id)

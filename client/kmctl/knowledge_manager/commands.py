@@ -1,6 +1,6 @@
 """store, search, list, stats, test: what each asks the daemon, and the old output."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cco_knowledge_client import Entry, EntryFields, Hit, InvalidParams, Stored
@@ -110,13 +110,14 @@ def _stored(base: Base, project: str, text: str, wanted_type: str, agent: str) -
 def _search(base: Base, arguments: Arguments) -> None:
     wanted = asked(_required(arguments, _SEARCH_USAGE), arguments)
     limit = _limit(arguments.option("limit", 1), _SEARCH_LIMIT, _SEARCH_LIMIT_MAX)
-    if wanted.query:
-        _show_found(_found(base, wanted, limit))
-    else:
-        _show_found([_as_json(entry) for entry in _newest(base, wanted, limit)])
+    entries = _found(base, wanted, limit) if wanted.query else _newest(base, wanted, limit)
+    if not entries and wanted.filters:
+        remark(f"No entry of this project has {' '.join(wanted.filters)}.")
+    _say_found(len(entries))
+    say_json([_as_json(entry) for entry in entries])
 
 
-def _found(base: Base, wanted: Asked, limit: int) -> list[dict[str, Any]]:
+def _found(base: Base, wanted: Asked, limit: int) -> Sequence[Entry]:
     """The best first."""
     answers = [
         base.knowledge.search(wanted.query, limit=limit, **selection)
@@ -126,10 +127,10 @@ def _found(base: Base, wanted: Asked, limit: int) -> list[dict[str, Any]]:
     hits.sort(key=_score, reverse=True)
     if hits and not any(answer.covered for answer in answers):
         remark("Nothing stored answers this; these are only the nearest entries.")
-    return [_as_json(hit) for hit in hits[:limit]]
+    return hits[:limit]
 
 
-def _newest(base: Base, wanted: Asked, limit: int) -> list[Entry]:
+def _newest(base: Base, wanted: Asked, limit: int) -> Sequence[Entry]:
     pages = [
         base.knowledge.query(limit=limit, **selection)
         for selection in wanted.selections(base.project)
@@ -221,11 +222,6 @@ def _counts(base: Base, project: str) -> dict[str, Any]:
         "oldestRecord": stats.oldest_record,
         "newestRecord": stats.newest_record,
     }
-
-
-def _show_found(found: list[dict[str, Any]]) -> None:
-    _say_found(len(found))
-    say_json(found)
 
 
 def _say_found(n_entries: int) -> None:
