@@ -157,7 +157,7 @@ def anchors(page: str) -> set[str]:
 
 @each_page
 def test_every_script_that_is_named_exists(page: Path) -> None:
-    for name in re.findall(r"\bscripts/[\w.]+", page.read_text("utf-8")):
+    for name in re.findall(r"\bscripts/[\w.-]+", page.read_text("utf-8")):
         assert (ROOT / name).exists(), name
 
 
