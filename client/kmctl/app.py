@@ -27,6 +27,7 @@ _COMMANDS = {
     "eval": "evaluating:eval_",
     "model": "model:model",
     "config": "config:config",
+    "hooks": "hooks:hooks",
     "call": "call:call",
 }
 
