@@ -14,6 +14,8 @@ NO_SETTINGS: Final = "{}\n"
 """What stands for a settings file that does not exist."""
 
 Hook = Mapping[str, Any]
+_Place = tuple[str, str, int, str, int]
+"""`hooks`, the event, which group, `hooks`, which hook."""
 
 _TIMEOUT_S = 2
 _OURS = ["-P", "-m", "kmctl.hook"]
@@ -35,8 +37,8 @@ def installed(text: str) -> dict[str, Hook]:
     """Those of our hooks that are there, by event."""
     settings = parse(text)
     return {
-        path[1]: settings["hooks"][path[1]][path[2]]["hooks"][path[4]]
-        for path in _paths_of_ours(settings)
+        event: settings["hooks"][event][group]["hooks"][position]
+        for _, event, group, _, position in _places_of_ours(settings)
     }
 
 
@@ -50,8 +52,8 @@ def added(text: str, hooks: Mapping[str, Hook]) -> str:
 def removed(text: str, original: str) -> str:
     """Without our hooks, and without what is empty then, unless the original has it."""
     kept = parse(original).get("hooks")
-    while (path := next(_paths_of_ours(settings := parse(text)), None)) is not None:
-        text = json_text.remove(text, _emptied(path, settings["hooks"], kept))
+    while (place := next(_places_of_ours(settings := parse(text)), None)) is not None:
+        text = json_text.remove(text, _emptied(place, settings["hooks"], kept))
     return text
 
 
@@ -98,7 +100,7 @@ def _with_group(text: str, event: str, group: Any) -> str:
     return json_text.append(text, ("hooks", event), group)
 
 
-def _paths_of_ours(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, int, str, int]]:
+def _places_of_ours(settings: Mapping[str, Any]) -> Iterator[_Place]:
     for event in EVENTS:
         for at, group in enumerate(settings.get("hooks", {}).get(event, [])):
             for position, hook in enumerate(group["hooks"]):
@@ -114,12 +116,12 @@ def _is_ours(hook: Hook) -> bool:
 
 
 def _emptied(
-    path: tuple[str, str, int, str, int], hooks: Mapping[str, Any], kept: Mapping[str, Any] | None
-) -> json_text.Path:
-    """The largest part of `path` that holds nothing but the hook at its end."""
-    _, event, at, *_ = path
+    place: _Place, hooks: Mapping[str, Any], kept: Mapping[str, Any] | None
+) -> json_text.Place:
+    """The largest part of `place` that holds nothing but the hook at its end."""
+    _, event, at, *_ = place
     if len(hooks[event][at]["hooks"]) > 1:
-        return path
+        return place
     if len(hooks[event]) > 1 or event in (kept or {}):
-        return path[:3]
-    return path[:2] if len(hooks) > 1 or kept is not None else path[:1]
+        return place[:3]
+    return place[:2] if len(hooks) > 1 or kept is not None else place[:1]

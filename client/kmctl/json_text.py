@@ -1,7 +1,7 @@
 """Changes to a JSON text that leave the rest of it as it is written. Pure.
 
-The text must be valid JSON. A place in it is a path of keys and positions; of a key that is
-written twice, the last one counts.
+The text must be valid JSON. A place in it is given by keys and positions from the outside in; of a
+key that is written twice, the last one counts.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Path = Sequence[str | int]
+Place = Sequence[str | int]
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -27,41 +27,40 @@ class _Member:
     end: int
 
 
-def append(text: str, path: Path, value: Any, *, key: str | None = None) -> str:
-    """With one more member, the last one, in the object or array at `path`."""
-    start = _find(text, path)
+def append(text: str, place: Place, value: Any, *, key: str | None = None) -> str:
+    """With one more member, the last one, in the object or array at `place`."""
+    start = _find(text, place)
     members, end = _members(text, start)
-    indent = _indent(text)
-    new = _written(value, key, indent)
-    if indent is not None:
-        newline = "\r\n" if "\r\n" in text else "\n"
-        line = newline + indent * (len(path) + 1)
-        new = line + new.replace("\n", line)
-        closing = newline + indent * len(path)
-    else:
-        closing = ""
+    line = _new_line(text, len(place) + 1)
+    new = line + _written(value, key, _indent(text)).replace("\n", line)
     if members:
-        at = members[-1].end
-        separator = "," if indent is not None else ", "
-        return text[:at] + separator + new + text[at:]
-    return text[: start + 1] + new + closing + text[end:]
+        return text[: members[-1].end] + "," + new + text[members[-1].end :]
+    return text[: start + 1] + new + _new_line(text, len(place)) + text[end:]
 
 
-def remove(text: str, path: Path) -> str:
-    """Without the member at `path`, and without the comma that parted it from the next."""
-    start = _find(text, path[:-1])
-    members, _ = _members(text, start)
-    at = _index(members, path[-1])
+def remove(text: str, place: Place) -> str:
+    """Without the member at `place`, and without a comma too many."""
+    start = _find(text, place[:-1])
+    members, end = _members(text, start)
+    at = _index(members, place[-1])
     if at + 1 < len(members):
         return text[: members[at].start] + text[members[at + 1].start :]
-    before = members[at - 1].end if at else start + 1
-    rest = text[members[at].end :] if at else text[members[at].end :].lstrip(" \t\r\n")
-    return text[:before] + rest
+    if at:
+        return text[: members[at - 1].end] + text[members[at].end :]
+    return text[: start + 1] + text[end:]
 
 
 def _written(value: Any, key: str | None, indent: str | None) -> str:
     name = "" if key is None else f"{json.dumps(key)}: "
     return name + json.dumps(value, indent=indent, ensure_ascii=False)
+
+
+def _new_line(text: str, depth: int) -> str:
+    """As the text has them: nothing, if it is all on one line."""
+    indent = _indent(text)
+    if indent is None:
+        return ""
+    return ("\r\n" if "\r\n" in text else "\n") + indent * depth
 
 
 def _indent(text: str) -> str | None:
@@ -72,10 +71,10 @@ def _indent(text: str) -> str | None:
     return found[1] if found else None
 
 
-def _find(text: str, path: Path) -> int:
-    """Where the value at `path` begins. Raises LookupError."""
+def _find(text: str, place: Place) -> int:
+    """Where the value at `place` begins. Raises LookupError."""
     start = _skip(text, 1 if text.startswith("\ufeff") else 0)
-    for step in path:
+    for step in place:
         members, _ = _members(text, start)
         start = members[_index(members, step)].value_start
     return start

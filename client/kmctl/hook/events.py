@@ -84,7 +84,7 @@ def _capture(said: str, event: Input, ask: Ask) -> str:
 
 
 def _project_id(event: Input) -> str:
-    return project_of(event["cwd"])
+    return project_of(event.get("cwd"))
 
 
 def _said(event: Input) -> Iterator[Message]:
