@@ -5,6 +5,15 @@ import pytest
 from claude_code import Claude, text
 from process import Daemon, wait_until
 
+DECISION = (
+    "Decision: we store all vectors in LanceDB instead of Chroma, because LanceDB is embedded "
+    "and needs no server process."
+)
+RETRY = (
+    "We retry failed payments five times with exponential backoff, because the gateway drops "
+    "connections."
+)
+
 
 @pytest.fixture
 def claude(shared_daemon: Daemon, project: str, tmp_path_factory: pytest.TempPathFactory) -> Claude:
@@ -22,8 +31,8 @@ def stored(daemon: Daemon, project: str) -> list[str]:
 def test_what_was_decided_before_a_compaction_is_told_after_it(
     shared_daemon: Daemon, project: str, claude: Claude
 ) -> None:
-    claude.says("user", "Which database shall hold the vectors?")
-    claude.says("assistant", text("Decision: we use LanceDB because it is embedded."))
+    claude.says("user", "Where do the vectors go?")
+    claude.says("assistant", text(f"Let me think.\n\n{DECISION}"))
     assert claude.hook("PreCompact").out == ""
     wait_until(lambda: any("LanceDB" in each for each in stored(shared_daemon, project)))
 
@@ -39,7 +48,7 @@ def test_a_turn_is_remembered_once_and_told_to_the_next_session(
     shared_daemon: Daemon, project: str, claude: Claude
 ) -> None:
     claude.says("user", "How do we retry?")
-    claude.says("assistant", text("Decision: we retry five times with exponential backoff."))
+    claude.says("assistant", text(RETRY))
     for _ in range(2):
         assert claude.hook("Stop").out == ""
         wait_until(lambda: any("backoff" in each for each in stored(shared_daemon, project)))
@@ -47,3 +56,19 @@ def test_a_turn_is_remembered_once_and_told_to_the_next_session(
     texts = stored(shared_daemon, project)
     assert len(texts) == len(set(texts))
     assert "exponential backoff" in claude.hook("SessionStart").out
+
+
+def test_what_was_sent_is_stored_after_the_hook_has_gone(
+    shared_daemon: Daemon, project: str, claude: Claude
+) -> None:
+    for number in range(150):
+        claude.says("user", f"And service {number}?")
+        claude.says(
+            "assistant",
+            text(
+                f"Decision: service {number} keeps its ledger in table ledger_{number} with the "
+                f"partition key tenant_{number * 7}, because its queries are per tenant."
+            ),
+        )
+    assert claude.hook("PreCompact").out == ""
+    wait_until(lambda: any("ledger_149" in each for each in stored(shared_daemon, project)))
