@@ -27,6 +27,7 @@ _COMMANDS = {
     "eval": "evaluating:eval_",
     "model": "model:model",
     "config": "config:config",
+    "hooks": "hooks:hooks",
     "mcp": "mcp:mcp",
     "discover": "discover:discover",
     "call": "call:call",
