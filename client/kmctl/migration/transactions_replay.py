@@ -1,0 +1,158 @@
+"""What a table is after a transaction, as Lance itself works it out when it commits one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kmctl.migration.transactions import Change, Fragment, Message, Version, known_ids
+
+_LEAVE_ROWS_ALONE = {"create_index", "update_config", "update_mem_wal", "update_bases"}
+
+
+class Unknown(Exception):
+    """What this transaction did to the rows cannot be worked out."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """Applies transactions, one after the other."""
+
+    version: Version
+    earlier: dict[int, Version] = field(default_factory=dict)
+    """Versions that a transaction may go back to."""
+    ids: Mapping[str, int] = field(default_factory=dict)
+    """For data files the number of their fragment, where it is known."""
+    overwrite_restarts: bool = True
+    """Whether an overwrite counts its fragments from 0 (older writers) or goes on counting."""
+    n_unknown: int = 0
+    """Fragments that were to be removed or changed, but were not there."""
+
+    def apply(self, change: Change, number: int) -> None:
+        """The change makes this version. Raises Unknown, and then nothing changes."""
+        after = self._after(change)
+        self.version = replace(after, number=number, transaction=change.name)
+        self.earlier[number] = self.version
+
+    def _after(self, change: Change) -> Version:
+        now = self.version
+        match change.kind:
+            case "append":
+                return now.with_fragments([*now.fragments, *self._numbered(change)])
+            case "delete" | "update":
+                kept = self._changed(change)
+                return now.with_fragments([*kept, *self._numbered(change)])
+            case "rewrite":
+                return now.with_fragments(self._rewritten(change))
+            case "overwrite":
+                return self._overwritten(change)
+            case "merge":
+                return self._with_schema(change.body, 2, 3).with_fragments(change.new_fragments())
+            case "project":
+                return replace(now, columns=change.body.blobs(1))
+            case "restore":
+                return self._restored(change.body.number(1))
+            case "reserve":
+                highest = now.max_fragment_id + change.body.number(1)
+                return replace(now, max_fragment_id=highest)
+            case "replace_data":
+                return now.with_fragments(self._with_replaced_data(change))
+            case kind if kind in _LEAVE_ROWS_ALONE:
+                return now
+        raise Unknown
+
+    def _overwritten(self, change: Change) -> Version:
+        highest = -1 if self.overwrite_restarts else self.version.max_fragment_id
+        emptied = replace(
+            self._with_schema(change.body, 2, 3), fragments=(), max_fragment_id=highest
+        )
+        return emptied.with_fragments(self._numbered(change, after=highest))
+
+    def _with_schema(self, body: Message, columns: int, metadata: int) -> Version:
+        return replace(
+            self.version, columns=body.blobs(columns), schema_metadata=body.blobs(metadata)
+        )
+
+    def _restored(self, number: int) -> Version:
+        if number not in self.earlier:
+            raise Unknown
+        highest = max(self.version.max_fragment_id, self.earlier[number].max_fragment_id)
+        return replace(self.earlier[number], max_fragment_id=highest)
+
+    def _numbered(self, change: Change, after: int | None = None) -> Iterator[Fragment]:
+        """A fragment that has no number yet gets the next one."""
+        highest = self.version.max_fragment_id if after is None else after
+        for fragment in change.new_fragments():
+            known = self._known_id(fragment)
+            if known is None:
+                highest += 1
+                known = highest
+            highest = max(highest, known)
+            yield replace(fragment, id=known)
+
+    def _known_id(self, fragment: Fragment) -> int | None:
+        if fragment.id:
+            return fragment.id
+        return next((self.ids[path] for path in fragment.paths if path in self.ids), None)
+
+    def _changed(self, change: Change) -> list[Fragment]:
+        changed = {fragment.id: fragment for fragment in change.changed_fragments()}
+        removed = change.removed_ids()
+        there = {fragment.id for fragment in self.version.fragments}
+        self.n_unknown += len((changed.keys() | removed) - there)
+        return [
+            changed.get(fragment.id, fragment)
+            for fragment in self.version.fragments
+            if fragment.id not in removed
+        ]
+
+    def _rewritten(self, change: Change) -> list[Fragment]:
+        """The new fragments stand where the first of the old ones stood."""
+        numbered = {one.paths: one for one in self._numbered(change)}
+        fragments = list(self.version.fragments)
+        for olds, news in change.groups():
+            gone = {fragment.id for fragment in olds}
+            places = [place for place, one in enumerate(fragments) if one.id in gone]
+            if len(places) != len(gone) or not places:
+                raise Unknown
+            kept = [one for one in fragments if one.id not in gone]
+            kept[places[0] : places[0]] = [numbered[new.paths] for new in news]
+            fragments = kept
+        return fragments
+
+    def _with_replaced_data(self, change: Change) -> list[Fragment]:
+        fragments = {fragment.id: fragment for fragment in self.version.fragments}
+        for group in change.body.messages(1):
+            fragment, file = fragments.get(group.number(1)), group.blob(2)
+            if fragment is None:
+                raise Unknown
+            fields = Message(file).numbers(2)
+            others = [one for one in fragment.files if Message(one).numbers(2) != fields]
+            fragments[fragment.id] = replace(fragment, files=(*others, file))
+        return list(fragments.values())
+
+
+def replayed(
+    base: Version, changes: Sequence[tuple[int, Change]], earlier: Mapping[int, Version]
+) -> tuple[Version, list[Change], int]:
+    """After all changes, each with the version that it makes.
+
+    Also those of which the effect is unknown, and how many fragments should have been there and
+    were not. How an overwrite counts its fragments is found by trying: only the right way leads
+    to the numbers that later changes speak of.
+    """
+    ids = known_ids(change for _, change in changes)
+    best: tuple[Version, list[Change], int] | None = None
+    for restarts in (True, False):
+        replay = Replay(base, dict(earlier), ids, restarts)
+        unknown = list(_applied(replay, changes))
+        if best is None or len(unknown) + replay.n_unknown < len(best[1]) + best[2]:
+            best = replay.version, unknown, replay.n_unknown
+    assert best is not None  # noqa: S101 - the loop runs twice
+    return best
+
+
+def _applied(replay: Replay, changes: Sequence[tuple[int, Change]]) -> Iterator[Change]:
+    for number, change in changes:
+        try:
+            replay.apply(change, number)
+        except Unknown:
+            yield change
