@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kmctl.migration.recovery_files import DataFile
 from kmctl.migration.recovery_history import History, Problem, files_in, manifest_paths, within
-from kmctl.migration.transactions import Change, Fragment, Malformed, Version, known_ids
+from kmctl.migration.transactions import Change, Fragment, Malformed, Message, Version, known_ids
 from kmctl.migration.transactions_replay import replayed
 
 _FIRST_LOOSE_ID = 1_000_000_000
@@ -39,7 +39,10 @@ def recover(folder: Path) -> Recovered:
     problems = [*history.problems, *_told(history, made)]
     named = history.named_files()
     loose = _loose_files(history, made, named, problems)
-    base = history.base or _unknown_base(history.changes, loose)
+    base = history.base
+    if base is None:
+        is_start = bool(history.changes) and not made.unexplained
+        base = Version(0) if is_start else _unknown_base(history, loose)
     steps = made.in_order()
     earlier = history.versions(change.body.number(1) for _, change in steps)
     version, unknown, n_unknown = replayed(base, steps, earlier)
@@ -48,7 +51,7 @@ def recover(folder: Path) -> Recovered:
     problems.extend(_unclear(unknown, n_unknown))
     if not version.columns:
         raise NothingLeft
-    return Recovered(version, problems, is_complete=not (made.unexplained or unknown or n_unknown))
+    return Recovered(version, problems, is_complete=not (made.unexplained or loose or unknown or n_unknown))
 
 
 def with_older_deletions(
@@ -185,6 +188,7 @@ def _loose_files(
     if not is_unknown:
         return []
     paths = [path for path in files_in(history.folder / "data", ".lance") if path.name not in named]
+    paths.sort(key=lambda path: path.stat().st_mtime_ns)
     if history.base is not None:
         paths = [path for path in paths if _came_later(path, history)]
     files = list(_described(history.folder, paths, problems))
@@ -201,7 +205,7 @@ def _loose_files(
 def _described(
     folder: Path, paths: Iterable[Path], problems: list[Problem]
 ) -> Iterator[DataFile]:
-    for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+    for path in paths:
         try:
             yield DataFile.read(path)
         except (Malformed, OSError):
@@ -218,17 +222,20 @@ def _came_later(path: Path, history: History) -> bool:
     return manifest is not None and path.stat().st_mtime_ns >= manifest.stat().st_mtime_ns
 
 
-def _unknown_base(changes: Sequence[Change], loose: Sequence[DataFile]) -> Version:
+def _unknown_base(history: History, loose: Sequence[DataFile]) -> Version:
     """What was there before the first recorded change, as far as files and changes show."""
-    ids = known_ids(changes)
+    changes = history.changes
     came = {path for change in changes for one in change.new_fragments() for path in one.paths}
     mentioned: dict[int, Fragment] = {}
     for change in changes:
         for fragment in change.numbered_fragments():
             if not came.intersection(fragment.paths):
                 mentioned.setdefault(fragment.id, replace(fragment, deletion=None))
-    base = Version(0, columns=_widest(loose)).with_fragments(mentioned.values())
-    return _with_loose(replace(base, max_fragment_id=max(mentioned, default=-1)), loose, ids)
+    columns = _columns(_described(history.folder, files_in(history.folder / "data", ".lance"), []))
+    base = Version(0, columns=columns).with_fragments(mentioned.values())
+    base = _with_loose(base, loose, known_ids(changes))
+    # New fragments get numbers that no change speaks of: theirs cannot be known.
+    return replace(base, max_fragment_id=_FIRST_LOOSE_ID + len(loose))
 
 
 def _with_loose(
@@ -239,11 +246,13 @@ def _with_loose(
         file.as_fragment(given.get(file.name, _FIRST_LOOSE_ID + place), version.columns)
         for place, file in enumerate(loose)
     ]
-    highest = version.max_fragment_id
-    return replace(
-        version.with_fragments([*version.fragments, *fragments]), max_fragment_id=highest
-    )
+    return version.with_fragments([*version.fragments, *fragments])
 
 
-def _widest(files: Sequence[DataFile]) -> tuple[bytes, ...]:
-    return max((file.columns for file in files), key=len, default=())
+def _columns(files: Iterable[DataFile]) -> tuple[bytes, ...]:
+    """All that they have; of two with the same number the first one's."""
+    columns: dict[int, bytes] = {}
+    for file in files:
+        for column in file.columns:
+            columns.setdefault(Message(column).number(3), column)
+    return tuple(columns.values())

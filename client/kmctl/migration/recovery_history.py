@@ -128,6 +128,15 @@ def manifest_of(folder: Path, number: int) -> Version | None:
     return None if path is None else _parsed(path, number)
 
 
+def is_newest(folder: Path, number: int) -> bool:
+    """Whether that version is the newest, and its manifest one.
+
+    Lance takes a manifest of zeros for a table without columns.
+    """
+    newest = max(manifest_paths(folder), default=None)
+    return newest == number and manifest_of(folder, number) is not None
+
+
 def _order(change: Change) -> tuple[int, int, str]:
     return change.read_version, _PREFERENCE.get(change.kind, 1), change.uuid
 

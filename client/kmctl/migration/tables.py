@@ -5,6 +5,7 @@ second. The folder is only read. What has to be written to read a damaged table 
 folder, whose `data` and `_deletions` are links to the old ones.
 """
 
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -17,13 +18,14 @@ from kmctl.migration.recovery import (
     recover,
     with_older_deletions,
 )
-from kmctl.migration.recovery_history import Problem, manifest_of
+from kmctl.migration.recovery_history import Problem, is_newest, manifest_of
 from kmctl.migration.recovery_rows import (
     Damaged,
     Row,
     all_rows,
     damaged_deletions,
     guarded,
+    has_damaged_files,
     remaining_rows,
 )
 from kmctl.migration.transactions import Version
@@ -31,6 +33,7 @@ from kmctl.migration.transactions import Version
 __all__ = ["NotLegacy", "OldTable", "Problem", "Row", "Unreadable"]
 
 _NEW_DAEMONS_KEY = b"cco.schema_version"
+_NEW_DAEMONS_COLUMN = "content_digest"  # transactions do not keep the metadata
 _NEEDED = {"id", "text"}
 
 
@@ -86,16 +89,26 @@ class OldTable:
     def _batches(self) -> Iterator[list[Row]]:
         n_given = 0
         try:
+            if has_damaged_files(self._dataset, self._path):
+                raise Damaged  # noqa: TRY301 - as what Lance notices itself
             for rows in all_rows(self._dataset):
                 n_given += len(rows)
                 yield rows
         except Damaged:
             self._mend_deletions()
             yield from remaining_rows(self._dataset, self._path, n_given, self.problems)
+        else:
+            self._compare(n_given)
+
+    def _compare(self, n_given: int) -> None:
+        n_missing = (self._counted() or 0) - n_given
+        if n_missing > 0:
+            why = "Fewer rows could be read than the table's list of data files says."
+            self.problems.append(Problem("", why, n_missing))
 
     def _check_columns(self) -> None:
         schema = self._dataset.schema
-        if _NEW_DAEMONS_KEY in (schema.metadata or {}):
+        if _NEW_DAEMONS_KEY in (schema.metadata or {}) or _NEW_DAEMONS_COLUMN in schema.names:
             raise NotLegacy("It was written by the new daemon.")
         missing = sorted(_NEEDED - set(schema.names))
         if missing:
@@ -119,10 +132,11 @@ class OldTable:
         """The newest version; where it cannot be opened, what can be put together again."""
         link = self._scratch / "table"  # Lance refuses control characters in a path
         link.symlink_to(self._path.resolve(), target_is_directory=True)
-        try:
-            return _opened(link)
-        except Damaged:
-            return self._open_recovered()
+        with contextlib.suppress(Damaged):
+            dataset = _opened(link)
+            if is_newest(self._path, dataset.version):
+                return dataset
+        return self._open_recovered()
 
     def _open_recovered(self) -> Any:
         try:
