@@ -36,9 +36,7 @@ CASES = (
     "writer_small@lancedb-0.39.0",
     "writer_small@vectordb-0.4.20",
 )
-COLUMNS = (
-    *("id", "text", "type", "project_id", "session_id", "agent", "timestamp", "metadata"),
-)
+COLUMNS = (*("id", "text", "type", "project_id", "session_id", "agent", "timestamp", "metadata"),)
 STORAGE_VERSIONS = ("legacy", "2.0", "2.2")
 DIM = 8
 

@@ -1,5 +1,6 @@
 """Old tables are found wherever they lie, each once, and always in the same order."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_all_tables_come_sorted_hidden_and_odd_ones_too(tmp_path: Path) -> None:
     names = ["b", ".hidden", "ünï-日本語 🚀", "tab\tname", "a repo", "B"]
     tables = [make_table(tmp_path / name / NAME) for name in names]
     tables.append(make_table(tmp_path / "b" / "army_knowledge.lance"))
-    assert find(tmp_path) == [Found(path) for path in sorted(tables, key=lambda path: bytes(path))]
+    assert find(tmp_path) == [Found(path) for path in sorted(tables, key=os.fsencode)]
 
 
 def test_stray_files_are_ignored_and_a_table_is_not_searched_for_others(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Old tables are read completely; damaged ones give up all that can be read and no more."""
 
 import os
+import random
 import shutil
 import tempfile
 from collections import Counter
@@ -98,8 +99,11 @@ def test_a_real_database_survives_the_loss_of_versions(
     if damage == "all manifests":
         remove_versions(path)
     else:
-        newest = [manifest(path, from_newest=age) for age in range(3 if "three" in damage else 1)
-                  if lance.dataset(str(path)).version > age + 1]
+        newest = [
+            manifest(path, from_newest=age)
+            for age in range(3 if "three" in damage else 1)
+            if lance.dataset(str(path)).version > age + 1
+        ]
         for one in newest:
             spoil(one, "truncated")
     rows, problems = read(path)
@@ -210,6 +214,38 @@ def test_any_damage_of_a_data_file_is_told(tmp_path: Path, storage: str, how: st
     assert table.n_rows == live.total()
 
 
+def test_of_a_partly_overwritten_data_file_the_rest_is_read(tmp_path: Path) -> None:
+    rows = some_rows(0, 3000)
+    lance.write_dataset(rows, str(tmp_path / "t.lance"), data_storage_version="legacy")
+    (file,) = (tmp_path / "t.lance" / "data").iterdir()
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = random.Random(1).randbytes(2000)
+    file.write_bytes(data)
+
+    table = OldTable.open(tmp_path / "t.lance")
+    texts = {row.values["text"] for row in table.rows()}
+    assert len(texts & set(rows["text"].to_pylist())) > 2000
+    assert [problem.where for problem in table.problems] == [f"data/{file.name}"] * len(
+        table.problems
+    )
+    assert table.problems != []
+
+
+@pytest.mark.parametrize("storage", STORAGE_VERSIONS)
+def test_zeros_are_no_rows(tmp_path: Path, storage: str) -> None:
+    lance.write_dataset(some_rows(0, 50), str(tmp_path / "t.lance"), data_storage_version=storage)
+    lance.write_dataset(some_rows(50, 2), str(tmp_path / "t.lance"), mode="append")
+    file = max((tmp_path / "t.lance" / "data").iterdir(), key=lambda path: path.stat().st_size)
+    data = file.read_bytes()
+    end = data.rindex(b"decision-49") + len(b"decision-49")
+    file.write_bytes(bytes(end) + data[end:])
+
+    table = OldTable.open(tmp_path / "t.lance")
+    assert records(table.rows()) == records(some_rows(50, 2).to_pylist())
+    assert [problem.n_rows_lost for problem in table.problems] == [50]
+
+
 @pytest.mark.parametrize("how", SPOILT)
 def test_any_damage_of_the_newest_manifest_is_noticed(tmp_path: Path, how: str) -> None:
     path = made(tmp_path / "t.lance", "2.0", "deleted")
@@ -298,8 +334,9 @@ def test_of_a_fragment_with_a_lost_column_file_the_rest_is_read(tmp_path: Path) 
 
 def test_columns_may_be_missing_reordered_and_more(tmp_path: Path) -> None:
     vector = pa.array([[0.0] * DIM, [1.0] * DIM, None], pa.list_(pa.float32(), DIM))
-    table = pa.table({"text": ["\ufeffa", "b", None], "n": [1, 2, 3], "vector": vector,
-                      "id": ["x", None, "x"]})
+    table = pa.table(
+        {"text": ["\ufeffa", "b", None], "n": [1, 2, 3], "vector": vector, "id": ["x", None, "x"]}
+    )
     lance.write_dataset(table, str(tmp_path / "t.lance"))
     rows = list(OldTable.open(tmp_path / "t.lance").rows())
     assert [row.values for row in rows] == table.drop_columns(["vector"]).to_pylist()

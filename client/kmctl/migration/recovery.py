@@ -51,7 +51,9 @@ def recover(folder: Path) -> Recovered:
     problems.extend(_unclear(unknown, n_unknown))
     if not version.columns:
         raise NothingLeft
-    return Recovered(version, problems, is_complete=not (made.unexplained or loose or unknown or n_unknown))
+    return Recovered(
+        version, problems, is_complete=not (made.unexplained or loose or unknown or n_unknown)
+    )
 
 
 def with_older_deletions(
@@ -202,9 +204,7 @@ def _loose_files(
     return files
 
 
-def _described(
-    folder: Path, paths: Iterable[Path], problems: list[Problem]
-) -> Iterator[DataFile]:
+def _described(folder: Path, paths: Iterable[Path], problems: list[Problem]) -> Iterator[DataFile]:
     for path in paths:
         try:
             yield DataFile.read(path)

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,11 @@ class _Salvage:
         if stop - start < _SAMPLES and not self._lost_files():
             return False
         some = _spread(start, stop)
-        return all(self._read(place, place + 1, ["text"]) is None for place in some)
+        return not any(self._has_text(place) for place in some)
+
+    def _has_text(self, place: int) -> bool:
+        rows = self._read(place, place + 1, ["text"])
+        return rows is not None and not _is_nothing(rows[0].values["text"])
 
     def _read(self, start: int, stop: int, columns: Collection[str] | None) -> list[Row] | None:
         asked: dict[str, Any] = {"offset": start, "limit": stop - start}
@@ -210,7 +214,18 @@ def _rows(batch: Any) -> list[Row]:
     values = batch.drop_columns(vectors).to_pylist() if vectors else batch.to_pylist()
     if len(values) != batch.num_rows:  # no column is left but vectors
         values = [{} for _ in range(batch.num_rows)]
+    if any(map(_is_blank, values)):
+        raise ValueError
     return [Row(row, zero) for row, zero in zip(values, are_zero, strict=True)]
+
+
+def _is_blank(values: Mapping[str, object]) -> bool:
+    """What zeros on the disk are read as; the old tools stored no such row."""
+    return {"id", "text"} <= values.keys() and _is_nothing(values["id"], values["text"])
+
+
+def _is_nothing(*values: object) -> bool:
+    return all(value is None or not str(value).strip("\0") for value in values)
 
 
 def _is_vector(type_: Any) -> bool:
@@ -227,7 +242,5 @@ def _zeros(vectors: Any) -> list[bool]:
     any_other = numbers.to_numpy(zero_copy_only=False).reshape(len(vectors), dim).any(axis=1)
     return [
         there and not other
-        for there, other in zip(
-            vectors.is_valid().to_pylist(), any_other.tolist(), strict=True
-        )
+        for there, other in zip(vectors.is_valid().to_pylist(), any_other.tolist(), strict=True)
     ]

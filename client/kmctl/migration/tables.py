@@ -76,8 +76,8 @@ class OldTable:
     def open(cls, path: Path) -> Self:
         """Raises NotLegacy or Unreadable."""
         table = cls(path)
-        table._check_columns()  # noqa: SLF001 - this class's own
-        table._check_rows()  # noqa: SLF001 - this class's own
+        table._check_columns()
+        table._check_rows()
         return table
 
     def rows(self) -> Iterator[Row]:
@@ -173,6 +173,6 @@ class OldTable:
 
 def _opened(folder: Path) -> Any:
     with guarded():
-        import lance  # noqa: PLC0415
+        import lance
 
         return lance.dataset(str(folder))

@@ -33,49 +33,60 @@ class Replay:
         self.earlier[number] = self.version
 
     def _after(self, change: Change) -> Version:
-        now = self.version
-        match change.kind:
-            case "append":
-                return now.with_fragments([*now.fragments, *self._numbered(change)])
-            case "delete" | "update":
-                kept = self._changed(change)
-                return now.with_fragments([*kept, *self._numbered(change)])
-            case "rewrite":
-                return now.with_fragments(self._rewritten(change))
-            case "overwrite":
-                return self._overwritten(change)
-            case "merge":
-                return self._with_schema(change.body, 2, 3).with_fragments(change.new_fragments())
-            case "project":
-                return replace(now, columns=change.body.blobs(1))
-            case "restore":
-                return self._restored(change.body.number(1))
-            case "reserve":
-                highest = now.max_fragment_id + change.body.number(1)
-                return replace(now, max_fragment_id=highest)
-            case "replace_data":
-                return now.with_fragments(self._with_replaced_data(change))
-            case kind if kind in _LEAVE_ROWS_ALONE:
-                return now
-        raise Unknown
+        if change.kind in _LEAVE_ROWS_ALONE:
+            return self.version
+        set_version = {
+            "overwrite": self._overwritten,
+            "merge": self._merged,
+            "project": self._projected,
+            "restore": self._restored,
+            "reserve": self._reserved,
+        }
+        if change.kind in set_version:
+            return set_version[change.kind](change)
+        return self.version.with_fragments(self._fragments_after(change))
+
+    def _fragments_after(self, change: Change) -> list[Fragment]:
+        set_fragments = {
+            "append": self._appended,
+            "delete": self._changed,
+            "update": self._changed,
+            "rewrite": self._rewritten,
+            "replace_data": self._with_replaced_data,
+        }
+        if change.kind not in set_fragments:
+            raise Unknown
+        return set_fragments[change.kind](change)
+
+    def _appended(self, change: Change) -> list[Fragment]:
+        return [*self.version.fragments, *self._numbered(change)]
+
+    def _merged(self, change: Change) -> Version:
+        """Columns come in: all fragments are told anew."""
+        return self._with_schema(change).with_fragments(change.new_fragments())
+
+    def _projected(self, change: Change) -> Version:
+        return replace(self.version, columns=change.body.blobs(1))
+
+    def _reserved(self, change: Change) -> Version:
+        highest = self.version.max_fragment_id + change.body.number(1)
+        return replace(self.version, max_fragment_id=highest)
 
     def _overwritten(self, change: Change) -> Version:
         highest = -1 if self.overwrite_restarts else self.version.max_fragment_id
-        emptied = replace(
-            self._with_schema(change.body, 2, 3), fragments=(), max_fragment_id=highest
-        )
+        emptied = replace(self._with_schema(change), fragments=(), max_fragment_id=highest)
         return emptied.with_fragments(self._numbered(change, after=highest))
 
-    def _with_schema(self, body: Message, columns: int, metadata: int) -> Version:
-        return replace(
-            self.version, columns=body.blobs(columns), schema_metadata=body.blobs(metadata)
-        )
+    def _with_schema(self, change: Change) -> Version:
+        columns, metadata = change.body.blobs(2), change.body.blobs(3)
+        return replace(self.version, columns=columns, schema_metadata=metadata)
 
-    def _restored(self, number: int) -> Version:
-        if number not in self.earlier:
+    def _restored(self, change: Change) -> Version:
+        earlier = self.earlier.get(change.body.number(1))
+        if earlier is None:
             raise Unknown
-        highest = max(self.version.max_fragment_id, self.earlier[number].max_fragment_id)
-        return replace(self.earlier[number], max_fragment_id=highest)
+        highest = max(self.version.max_fragment_id, earlier.max_fragment_id)
+        return replace(earlier, max_fragment_id=highest)
 
     def _numbered(self, change: Change, after: int | None = None) -> Iterator[Fragment]:
         """A fragment that has no number yet gets the next one."""
@@ -98,11 +109,8 @@ class Replay:
         removed = change.removed_ids()
         there = {fragment.id for fragment in self.version.fragments}
         self.n_unknown += len((changed.keys() | removed) - there)
-        return [
-            changed.get(fragment.id, fragment)
-            for fragment in self.version.fragments
-            if fragment.id not in removed
-        ]
+        kept = [one for one in self.version.fragments if one.id not in removed]
+        return [*(changed.get(one.id, one) for one in kept), *self._numbered(change)]
 
     def _rewritten(self, change: Change) -> list[Fragment]:
         """The new fragments stand where the first of the old ones stood."""
