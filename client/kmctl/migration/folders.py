@@ -46,7 +46,7 @@ def _below(source: Path) -> Iterator[Found | NothingThere]:
             yield children
             continue
         for child in children:
-            if not child.is_dir() or _identity(child) in seen:
+            if not _is_folder(child) or _identity(child) in seen:
                 continue
             seen.add(_identity(child))
             if child.suffix == _SUFFIX:
@@ -66,6 +66,13 @@ def _children(folder: Path) -> list[Path] | NothingThere:
 def _table(folder: Path) -> Found | NothingThere:
     has_file = any(files for _, _, files in os.walk(folder))
     return Found(folder) if has_file else NothingThere(folder, "a table folder without any file")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # nobody may look
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:

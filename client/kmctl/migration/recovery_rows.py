@@ -89,12 +89,24 @@ def remaining_rows(
 ) -> Iterator[list[Row]]:
     """What can be read behind the first `n_given` rows, fragment by fragment."""
     for fragment in dataset.get_fragments():
-        n_rows = fragment.count_rows()
+        n_rows = _counted(fragment)
+        if n_rows is None:
+            why = "It cannot be known how many rows of this data file were deleted."
+            problems.append(Problem(f"data/{fragment.data_files()[0].path}", why, None))
+            continue
         skipped, n_given = min(n_given, n_rows), max(n_given - n_rows, 0)
         if skipped < n_rows:
             salvage = _Salvage(fragment, folder, dataset.schema.names)
             yield from salvage.rows(skipped, n_rows)
             problems.extend(salvage.problems())
+
+
+def _counted(fragment: Any) -> int | None:
+    try:
+        with guarded():
+            return int(fragment.count_rows())
+    except Damaged:
+        return None
 
 
 @dataclass(slots=True)

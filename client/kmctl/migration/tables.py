@@ -70,12 +70,15 @@ class OldTable:
         self._is_complete = True
         self._dataset = self._open()
         self.problems = list(self._found)
-        self.version = self._dataset.version if self._recovered is None else self._recovered.number
+        self.version = self._dataset.version or None
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Raises NotLegacy or Unreadable."""
-        table = cls(path)
+        try:
+            table = cls(path)
+        except OSError as error:
+            raise Unreadable(f"{error.filename or path}: {error.strerror}.") from error
         table._check_columns()
         table._check_rows()
         return table
@@ -159,7 +162,10 @@ class OldTable:
             mended, problems = with_older_deletions(self._path, version, damaged)
             self._found.extend(problems)
             self.problems.extend(problems)
-            self._dataset = self._written(mended)
+            try:
+                self._dataset = self._written(mended)
+            except Damaged:
+                return
 
     def _written(self, version: Version) -> Any:
         self._recovered = version
@@ -172,7 +178,7 @@ class OldTable:
 
 
 def _opened(folder: Path) -> Any:
-    with guarded():
-        import lance
+    import lance
 
+    with guarded():
         return lance.dataset(str(folder))
