@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ _INSTALL_LIMIT_S = 240
 _WRITE_LIMIT_S = 60
 
 NodeFolder = tuple[Path, Sequence[dict[str, Any]]]
+RunNode = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -30,25 +31,36 @@ def legacy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def node_folder(tmp_path_factory: pytest.TempPathFactory) -> NodeFolder:
+def run_node() -> RunNode:
+    """Runs one of our scripts with the old tool's npm packages; gives what it printed."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not installed")
+    packages = _installed_packages()
+
+    def run(script: str, *arguments: str) -> str:
+        finished = subprocess.run(
+            ["node", _WRITER / script, *arguments],
+            env={**os.environ, "NODE_PATH": str(packages)},
+            capture_output=True,
+            text=True,
+            timeout=_WRITE_LIMIT_S,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def node_folder(run_node: RunNode, tmp_path_factory: pytest.TempPathFactory) -> NodeFolder:
     """A base folder that the old tool's npm package wrote just now, and the rows in it.
 
     The repository is `my-app`; the first row is the initialisation record.
     """
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
     base = tmp_path_factory.mktemp("node") / "data" / "knowledge"
     base.mkdir(parents=True)
-    written = subprocess.run(
-        ["node", _WRITER / "write.cjs", base / "my-app", str(_N_NODE_ROWS)],
-        env={**os.environ, "NODE_PATH": str(_installed_packages())},
-        capture_output=True,
-        text=True,
-        timeout=_WRITE_LIMIT_S,
-        check=False,
-    )
-    assert written.returncode == 0, written.stderr
-    return base, json.loads(written.stdout)
+    return base, json.loads(run_node("write.cjs", str(base / "my-app"), str(_N_NODE_ROWS)))
 
 
 def _installed_packages() -> Path:

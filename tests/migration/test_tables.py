@@ -352,6 +352,9 @@ def test_a_table_without_vectors_or_rows_is_read(tmp_path: Path) -> None:
     lance.write_dataset(table.slice(0, 0), str(tmp_path / "empty.lance"))
     empty = OldTable.open(tmp_path / "empty.lance")
     assert (list(empty.rows()), empty.n_rows, empty.problems) == ([], 0, [])
+    remove_versions(tmp_path / "empty.lance")
+    empty = OldTable.open(tmp_path / "empty.lance")
+    assert (list(empty.rows()), empty.n_rows, len(empty.problems)) == ([], 0, 1)
 
 
 @pytest.mark.parametrize("name", ["tab\tname", "new\nline", "\x01\x7f", "ünï 🚀", "#?*%:\\'\""])

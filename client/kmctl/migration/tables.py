@@ -120,7 +120,7 @@ class OldTable:
     def _check_rows(self) -> None:
         has_row = next(self.rows(), None) is not None
         self.n_rows = self._counted() if self._is_complete else None
-        if not has_row and (self.problems or self.n_rows != 0):
+        if not has_row and self.n_rows != 0:
             raise Unreadable("All of its data files are missing or damaged.")
         self.problems = list(self._found)
 

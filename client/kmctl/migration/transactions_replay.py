@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from kmctl.migration.transactions import Change, Fragment, Message, Version, known_ids
 
+Counting = Literal["restarts", "goes on", "forgets"]
+"""Its own fragments from 0, and later ones behind the highest number ever (vectordb 0.21); or its
+own behind it, too (Lance 14); or all from 0."""
 _LEAVE_ROWS_ALONE = {"create_index", "update_config", "update_mem_wal", "update_bases"}
 
 
@@ -21,8 +25,8 @@ class Replay:
     """Versions that a transaction may go back to."""
     ids: Mapping[str, int] = field(default_factory=dict)
     """For data files the number of their fragment, where it is known."""
-    overwrite_restarts: bool = True
-    """Whether an overwrite counts its fragments from 0 (older writers) or goes on counting."""
+    counting: Counting = "restarts"
+    """How an overwrite and what follows it number fragments."""
     n_unknown: int = 0
     """Fragments that were to be removed or changed, but were not there."""
 
@@ -73,9 +77,11 @@ class Replay:
         return replace(self.version, max_fragment_id=highest)
 
     def _overwritten(self, change: Change) -> Version:
-        highest = -1 if self.overwrite_restarts else self.version.max_fragment_id
-        emptied = replace(self._with_schema(change), fragments=(), max_fragment_id=highest)
-        return emptied.with_fragments(self._numbered(change, after=highest))
+        highest = self.version.max_fragment_id
+        start = highest if self.counting == "goes on" else -1
+        end = -1 if self.counting == "forgets" else highest
+        emptied = replace(self._with_schema(change), fragments=(), max_fragment_id=end)
+        return emptied.with_fragments(self._numbered(change, after=start))
 
     def _with_schema(self, change: Change) -> Version:
         columns, metadata = change.body.blobs(2), change.body.blobs(3)
@@ -149,12 +155,12 @@ def replayed(
     """
     ids = known_ids(change for _, change in changes)
     best: tuple[Version, list[Change], int] | None = None
-    for restarts in (True, False):
-        replay = Replay(base, dict(earlier), ids, restarts)
+    for counting in get_args(Counting):
+        replay = Replay(base, dict(earlier), ids, counting)
         unknown = list(_applied(replay, changes))
         if best is None or len(unknown) + replay.n_unknown < len(best[1]) + best[2]:
             best = replay.version, unknown, replay.n_unknown
-    assert best is not None  # noqa: S101 - the loop runs twice
+    assert best is not None  # noqa: S101 - the loop has run
     return best
 
 
