@@ -24,6 +24,7 @@ _COMMANDS = {
     "cleanup": "upkeep:cleanup",
     "export": "exporting:export",
     "import": "importing:import_",
+    "migrate": "migrating:migrate",
     "eval": "evaluating:eval_",
     "model": "model:model",
     "config": "config:config",

@@ -31,6 +31,25 @@ def legacy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def medium(legacy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base folder with the largest case alone."""
+    return _linked(legacy, ["medium"], tmp_path_factory.mktemp("medium"))
+
+
+@pytest.fixture(scope="session")
+def others(legacy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base folder with all other cases."""
+    names = [name for name in legacy_data.CASES if name != "medium"]
+    return _linked(legacy, names, tmp_path_factory.mktemp("others"))
+
+
+def _linked(legacy: Path, names: Sequence[str], base: Path) -> Path:
+    for name in names:
+        (base / name).symlink_to(legacy / name, target_is_directory=True)
+    return base
+
+
+@pytest.fixture(scope="session")
 def run_node() -> RunNode:
     """Runs one of our scripts with the old tool's npm packages; gives what it printed."""
     if shutil.which("node") is None or shutil.which("npm") is None:
