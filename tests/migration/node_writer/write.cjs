@@ -32,15 +32,15 @@ function vectorOf(text) {
 }
 
 const initialisation = {
-  id: "init",
+  id: "init-1762761600000",
   vector: new Array(DIM).fill(0),
-  text: "Knowledge base initialized",
+  text: "Initialization record",
   type: "system",
-  project_id: "my-app",
+  project_id: "system",
   session_id: "init",
   agent: "system",
   timestamp: "2025-11-10T08:00:00.000Z",
-  metadata: JSON.stringify({ version: "1.0.0" }),
+  metadata: "{}",
 };
 
 function row(i) {
