@@ -66,7 +66,8 @@ class LimitsConfig(_Section, frozen=True):
     deadline_s: _Seconds = 60.0
     """The longest that one call may take."""
     bulk_deadline_s: _Seconds = 900.0
-    """The same for `store`, `store_batch`, `update`, `embed`, `cleanup` and `delete`."""
+    """The same for `store`, `store_batch`, `update`, `embed`, `cleanup`, `delete` and
+    `pre_compaction`."""
     drain_s: _Seconds = 30.0
     """How long a stopping daemon waits for the calls that it has accepted."""
 

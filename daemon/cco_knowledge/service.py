@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import InvalidInput, KnowledgeError, NotFound
 from cco_knowledge.search.context import Context, pack
-from cco_knowledge.search.searcher import Found, Mode, Searcher
+from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
 from cco_knowledge.types import (
@@ -24,6 +24,7 @@ from cco_knowledge.types import (
     Totals,
     Vector,
 )
+from cco_knowledge.vectors import mean
 
 _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
@@ -138,6 +139,18 @@ class KnowledgeService:
         useful = [hit for hit in found.hits if hit.answers]
         return pack(useful, token_budget, self._embedder.count_tokens)
 
+    async def answering(self, query: str, filters: Filters, limit: int) -> list[Hit]:
+        """The hits that answer, best first; none, where nothing does."""
+        found = await self._searcher.search(query, filters, limit=limit, weighed=limit)
+        return [hit for hit in found.hits if hit.answers]
+
+    async def neighbours(
+        self, text: str, filters: Filters, limit: int
+    ) -> tuple[Vector, list[tuple[Entry, float]]]:
+        """The direction of a text that is to be stored, and the nearest entries with cosines."""
+        direction = mean(await self._embedder.embed_document(text, Priority.BULK))
+        return direction, await self._searcher.nearest(direction, filters, limit)
+
     async def query(
         self,
         filters: Filters,
@@ -197,9 +210,10 @@ class KnowledgeService:
         old = replace(filters, until=format_timestamp(oldest_kept), include_superseded=True)
         return await (self._store.find_ids(old) if dry_run else self._store.cleanup(old))
 
-    async def totals(self, project_id: str | None) -> Totals:
+    async def totals(self, project_id: str | None, *, include_superseded: bool = True) -> Totals:
         projects = (project_id,) if project_id else ()
-        return await self._store.totals(Filters(project_ids=projects, include_superseded=True))
+        filters = Filters(project_ids=projects, include_superseded=include_superseded)
+        return await self._store.totals(filters)
 
     async def store_facts(self) -> StoreFacts:
         return await self._store.facts()

@@ -1,6 +1,7 @@
 """The method table: name, params, handler, deadline. The one place that knows them all."""
 
 import array
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from cco_knowledge.rpc import cursor, params
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.search.searcher import Found, Hit
 from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
+from cco_knowledge.sessions import briefing
 from cco_knowledge.types import Entry, Filters
 
 
@@ -131,6 +133,40 @@ async def _cleanup(service: KnowledgeService, given: params.CleanupParams) -> ob
     return {"count": len(ids), "ids": ids}
 
 
+async def _session_start(service: KnowledgeService, given: params.SessionStartParams) -> object:
+    params.checked_field(given.session_id, "session_id")
+    context = params.checked_text(given.context, "context") if given.context else None
+    entries, summary = await asyncio.gather(
+        briefing.at_start(service, given.project_id, context, given.limit),
+        briefing.summary_of(service, given.project_id),
+    )
+    return {
+        "recent_knowledge": [_entry(entry) for entry in entries],
+        "summary": msgspec.to_builtins(summary),
+    }
+
+
+async def _pre_compaction(service: KnowledgeService, given: params.PreCompactionParams) -> object:
+    capture = await asyncio.to_thread(_load_capture)
+    ids = await capture(
+        service,
+        given.conversation,
+        params.checked_field(given.project_id, "project_id"),
+        params.checked_field(given.session_id, "session_id"),
+    )
+    return {"success": True, "count": len(ids), "ids": ids}
+
+
+async def _post_compaction(service: KnowledgeService, given: params.PostCompactionParams) -> object:
+    task = params.checked_text(given.current_task, "current_task")
+    found = await briefing.after_compaction(service, task, given.project_id, given.limit)
+    return {
+        "search_results": [_hit(hit, explain=False) for hit in found.answering],
+        "recent_knowledge": [_entry(entry) for entry in found.recent],
+        "summary": msgspec.to_builtins(found.summary),
+    }
+
+
 async def _embed(service: KnowledgeService, given: params.EmbedParams) -> object:
     texts = [params.checked_text(text, "texts") for text in given.texts]
     vectors = await service.embed(texts, as_query=given.kind == "query")
@@ -154,8 +190,18 @@ METHODS: dict[str, Method] = {
     "knowledge.delete": Method(params.DeleteParams, _delete, Deadline.BULK),
     "knowledge.stats": Method(params.StatsParams, _stats),
     "knowledge.cleanup": Method(params.CleanupParams, _cleanup, Deadline.BULK),
+    "session.start": Method(params.SessionStartParams, _session_start),
+    "session.pre_compaction": Method(params.PreCompactionParams, _pre_compaction, Deadline.BULK),
+    "session.post_compaction": Method(params.PostCompactionParams, _post_compaction),
     "embedding.embed": Method(params.EmbedParams, _embed, Deadline.BULK),
 }
+
+
+def _load_capture() -> Callable[[KnowledgeService, str, str, str], Awaitable[list[str]]]:
+    """On the first use: its patterns take 0.1 s to compile, which a daemon need not wait for."""
+    from cco_knowledge.sessions.capture import capture
+
+    return capture
 
 
 def _item(item: object) -> NewEntry | KnowledgeError:

@@ -174,6 +174,25 @@ class CleanupParams(Params, frozen=True):
     dry_run: bool = False
 
 
+class SessionStartParams(Params, frozen=True):
+    session_id: Field
+    project_id: Field = "default"
+    context: str | None = None
+    limit: Limit = 10
+
+
+class PreCompactionParams(Params, frozen=True):
+    conversation: str
+    project_id: Field = "default"
+    session_id: Field = "unknown"
+
+
+class PostCompactionParams(Params, frozen=True):
+    current_task: str
+    project_id: Field = "default"
+    limit: Limit = 10
+
+
 class EmbedParams(Params, frozen=True):
     texts: Annotated[list[str], msgspec.Meta(min_length=1, max_length=256)]
     kind: Literal["document", "query"] = "document"
