@@ -145,11 +145,19 @@ class KnowledgeService:
         return [hit for hit in found.hits if hit.answers]
 
     async def neighbours(
-        self, text: str, filters: Filters, limit: int
-    ) -> tuple[Vector, list[tuple[Entry, float]]]:
-        """The direction of a text that is to be stored, and the nearest entries with cosines."""
-        direction = mean(await self._embedder.embed_document(text, Priority.BULK))
-        return direction, await self._searcher.nearest(direction, filters, limit)
+        self, texts: Sequence[str], filters: Filters, limit: int
+    ) -> list[tuple[Vector, list[tuple[Entry, float]]]]:
+        """Of each text to be stored: its direction, and the nearest entries with cosines."""
+        embedding = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
+        looking = asyncio.Semaphore(_COMPARED_AT_ONCE)
+
+        async def near(text: str) -> tuple[Vector, list[tuple[Entry, float]]]:
+            async with embedding:
+                direction = mean(await self._embedder.embed_document(text, Priority.BULK))
+            async with looking:
+                return direction, await self._searcher.nearest(direction, filters, limit)
+
+        return list(await asyncio.gather(*map(near, texts)))
 
     async def query(
         self,

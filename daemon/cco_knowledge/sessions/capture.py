@@ -64,9 +64,8 @@ class _Session:
 
     async def store(self, some: Sequence[Kept]) -> list[str]:
         filters = Filters(project_ids=(self.project_id,), include_superseded=True)
-        found = await asyncio.gather(
-            *(self.service.neighbours(kept.text, filters, _COMPARED_WITH) for kept in some)
-        )
+        texts = [kept.text for kept in some]
+        found = await self.service.neighbours(texts, filters, _COMPARED_WITH)
         n_stored = len(self.said)
         new: list[NewEntry] = []
         for kept, (direction, near) in zip(some, found, strict=True):

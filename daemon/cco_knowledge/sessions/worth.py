@@ -68,7 +68,7 @@ _WEIGHTS: Final[Mapping[str, float]] = {
 
 _TYPES: Final[Mapping[str, tuple[float, Mapping[str, float]]]] = {
     "decision": (
-        1.5,
+        2.0,
         {"decided": 2.2, "changed": 1.0, "reason": 0.5, "cause": -0.9, "defect": -0.4, "open": -0.7}
         | {"fixed": -0.5, "structure": -0.3, "value": -0.4, "norm": -0.3, "safe": -0.5},
     ),
