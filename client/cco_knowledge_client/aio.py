@@ -20,6 +20,9 @@ from .results import (
     Found,
     Hits,
     Page,
+    PostCompaction,
+    PreCompaction,
+    SessionStart,
     Stats,
     Status,
     Stored,
@@ -166,6 +169,46 @@ class AsyncKnowledgeClient:
         call = calls.cleanup(
             older_than_days=older_than_days, project_id=project_id, type=type, dry_run=dry_run
         )
+        return await self._send(call, timeout_s)
+
+    async def session_start(
+        self,
+        session_id: str,
+        *,
+        project_id: str | None = None,
+        context: str | None = None,
+        limit: int | None = None,
+        timeout_s: float | None = None,
+    ) -> SessionStart:
+        """What a new session should know: what answers its context, then the newest."""
+        call = calls.session_start(session_id, project_id=project_id, context=context, limit=limit)
+        return await self._send(call, timeout_s)
+
+    async def pre_compaction(
+        self,
+        conversation: str,
+        *,
+        project_id: str | None = None,
+        session_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> PreCompaction:
+        """Store what is worth keeping of a conversation; sent again, it stores only what is new.
+
+        A long one takes a while: half a second for 1,000 words.
+        """
+        call = calls.pre_compaction(conversation, project_id=project_id, session_id=session_id)
+        return await self._send(call, timeout_s)
+
+    async def post_compaction(
+        self,
+        current_task: str,
+        *,
+        project_id: str | None = None,
+        limit: int | None = None,
+        timeout_s: float | None = None,
+    ) -> PostCompaction:
+        """What is stored that answers the task, and what is newest in the project."""
+        call = calls.post_compaction(current_task, project_id=project_id, limit=limit)
         return await self._send(call, timeout_s)
 
     async def embed(

@@ -16,6 +16,9 @@ from .results import (
     Found,
     Hits,
     Page,
+    PostCompaction,
+    PreCompaction,
+    SessionStart,
     Stats,
     Status,
     Stored,
@@ -35,13 +38,15 @@ _READING = frozenset(
         "knowledge.query",
         "knowledge.get",
         "knowledge.stats",
+        "session.start",
+        "session.post_compaction",
         "embedding.embed",
         "rpc.discover",
         "system.ping",
         "system.status",
     }
 )
-_REPEATABLE_CHANGES = frozenset({"knowledge.update", "knowledge.migrate"})
+_REPEATABLE_CHANGES = frozenset({"knowledge.update", "knowledge.migrate", "session.pre_compaction"})
 
 
 class Filters(TypedDict, total=False):
@@ -211,6 +216,36 @@ def cleanup(
         "dry_run": dry_run,
     }
     return Call("knowledge.cleanup", _given(params), results.read_cleaned)
+
+
+def session_start(
+    session_id: str,
+    *,
+    project_id: str | None = None,
+    context: str | None = None,
+    limit: int | None = None,
+) -> Call[SessionStart]:
+    params = {
+        "session_id": session_id,
+        "project_id": project_id,
+        "context": context,
+        "limit": limit,
+    }
+    return Call("session.start", _given(params), results.read_session_start)
+
+
+def pre_compaction(
+    conversation: str, *, project_id: str | None = None, session_id: str | None = None
+) -> Call[PreCompaction]:
+    params = {"conversation": conversation, "project_id": project_id, "session_id": session_id}
+    return Call("session.pre_compaction", _given(params), results.read_pre_compaction)
+
+
+def post_compaction(
+    current_task: str, *, project_id: str | None = None, limit: int | None = None
+) -> Call[PostCompaction]:
+    params = {"current_task": current_task, "project_id": project_id, "limit": limit}
+    return Call("session.post_compaction", _given(params), results.read_post_compaction)
 
 
 def embed(texts: Iterable[str], *, kind: str | None = None) -> Call[Embedded]:

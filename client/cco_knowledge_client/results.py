@@ -120,6 +120,42 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Of what is current in a project."""
+
+    total_items: int
+    by_type: Mapping[str, int]
+    by_agent: Mapping[str, int]
+    top_decisions: tuple[str, ...]
+    """The newest, cut to 100 characters."""
+    recent_activity: tuple[str, ...]
+    """The newest entries, cut to 80 characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStart:
+    recent_knowledge: tuple[Entry, ...]
+    """What answers the context, then the newest."""
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreCompaction:
+    success: bool
+    count: int
+    ids: tuple[str, ...]
+    """Of what was stored now, in the order of the conversation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostCompaction:
+    search_results: tuple[Hit, ...]
+    """What answers the task; empty where nothing stored does."""
+    recent_knowledge: tuple[Entry, ...]
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     total_records: int
     by_type: Mapping[str, int]
@@ -179,6 +215,15 @@ read_stored = read(Stored, similar=each(read(Similar)))
 read_updated = read(Updated)
 read_cleaned = read(Cleaned, ids=tuple)
 read_embedded = read(Embedded, vectors=each(tuple))
+read_summary = read(Summary, top_decisions=tuple, recent_activity=tuple)
+read_session_start = read(SessionStart, recent_knowledge=each(read_entry), summary=read_summary)
+read_pre_compaction = read(PreCompaction, ids=tuple)
+read_post_compaction = read(
+    PostCompaction,
+    search_results=each(read_hit),
+    recent_knowledge=each(read_entry),
+    summary=read_summary,
+)
 read_stats = read(Stats)
 read_status = read(Status)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import InvalidInput, KnowledgeError, NotFound
 from cco_knowledge.search.context import Context, pack
-from cco_knowledge.search.searcher import Found, Mode, Searcher
+from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
 from cco_knowledge.types import (
@@ -25,6 +25,7 @@ from cco_knowledge.types import (
     Totals,
     Vector,
 )
+from cco_knowledge.vectors import mean
 
 _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
@@ -159,6 +160,26 @@ class KnowledgeService:
         useful = [hit for hit in found.hits if hit.answers]
         return pack(useful, token_budget, self._embedder.count_tokens)
 
+    async def answering(self, query: str, filters: Filters, limit: int) -> list[Hit]:
+        """The hits that answer, best first; none, where nothing does."""
+        found = await self._searcher.search(query, filters, limit=limit, weighed=limit)
+        return [hit for hit in found.hits if hit.answers]
+
+    async def neighbours(
+        self, texts: Sequence[str], filters: Filters, limit: int
+    ) -> list[tuple[Vector, list[tuple[Entry, float]]]]:
+        """Of each text to be stored: its direction, and the nearest entries with cosines."""
+        embedding = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
+        looking = asyncio.Semaphore(_COMPARED_AT_ONCE)
+
+        async def near(text: str) -> tuple[Vector, list[tuple[Entry, float]]]:
+            async with embedding:
+                direction = mean(await self._embedder.embed_document(text, Priority.BULK))
+            async with looking:
+                return direction, await self._searcher.nearest(direction, filters, limit)
+
+        return list(await asyncio.gather(*map(near, texts)))
+
     async def query(
         self,
         filters: Filters,
@@ -218,9 +239,10 @@ class KnowledgeService:
         old = replace(filters, until=format_timestamp(oldest_kept), include_superseded=True)
         return await (self._store.find_ids(old) if dry_run else self._store.cleanup(old))
 
-    async def totals(self, project_id: str | None) -> Totals:
+    async def totals(self, project_id: str | None, *, include_superseded: bool = True) -> Totals:
         projects = (project_id,) if project_id else ()
-        return await self._store.totals(Filters(project_ids=projects, include_superseded=True))
+        filters = Filters(project_ids=projects, include_superseded=include_superseded)
+        return await self._store.totals(filters)
 
     async def store_facts(self) -> StoreFacts:
         return await self._store.facts()

@@ -1,13 +1,16 @@
 """One function a method: from its params, through the service, to its result."""
 
 import array
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError
 from cco_knowledge.rpc import answers, cursor, params, reading, results
 from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
+from cco_knowledge.sessions import briefing
 from cco_knowledge.types import Entry, Filters
 
 
@@ -126,6 +129,46 @@ async def cleanup(service: KnowledgeService, given: params.CleanupParams) -> res
     return {"count": len(ids), "ids": ids}
 
 
+async def session_start(
+    service: KnowledgeService, given: params.SessionStartParams
+) -> results.SessionStart:
+    reading.checked_field(given.session_id, "session_id")
+    context = reading.checked_text(given.context, "context") if given.context else None
+    entries, summary = await asyncio.gather(
+        briefing.at_start(service, given.project_id, context, given.limit),
+        briefing.summary_of(service, given.project_id),
+    )
+    return {
+        "recent_knowledge": [answers.entry_of(entry) for entry in entries],
+        "summary": msgspec.to_builtins(summary),
+    }
+
+
+async def pre_compaction(
+    service: KnowledgeService, given: params.PreCompactionParams
+) -> results.PreCompaction:
+    capture = await asyncio.to_thread(_load_capture)
+    ids = await capture(
+        service,
+        given.conversation,
+        reading.checked_field(given.project_id, "project_id"),
+        reading.checked_field(given.session_id, "session_id"),
+    )
+    return {"success": True, "count": len(ids), "ids": ids}
+
+
+async def post_compaction(
+    service: KnowledgeService, given: params.PostCompactionParams
+) -> results.PostCompaction:
+    task = reading.checked_text(given.current_task, "current_task")
+    found = await briefing.after_compaction(service, task, given.project_id, given.limit)
+    return {
+        "search_results": [answers.hit_of(hit, explain=False) for hit in found.answering],
+        "recent_knowledge": [answers.entry_of(entry) for entry in found.recent],
+        "summary": msgspec.to_builtins(found.summary),
+    }
+
+
 async def embed(service: KnowledgeService, given: params.EmbedParams) -> results.Embedded:
     texts = [reading.checked_text(text, "texts") for text in given.texts]
     vectors = await service.embed(texts, as_query=given.kind == "query")
@@ -134,6 +177,13 @@ async def embed(service: KnowledgeService, given: params.EmbedParams) -> results
         "dim": service.model.dim,
         "model": service.model.name,
     }
+
+
+def _load_capture() -> Callable[[KnowledgeService, str, str, str], Awaitable[list[str]]]:
+    """On the first use: its patterns take 0.1 s to compile, which a daemon need not wait for."""
+    from cco_knowledge.sessions.capture import capture
+
+    return capture
 
 
 def _item(item: object) -> NewEntry | KnowledgeError:

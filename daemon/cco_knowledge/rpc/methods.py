@@ -94,6 +94,28 @@ METHODS: dict[str, Method] = {
         Deadline.BULK,
         errors=(*_EMBEDS, *_WRITES, "not_found", "conflict"),
     ),
+    "session.start": Method(
+        "Tell what a project knows, for a session that begins.",
+        params.SessionStartParams,
+        results.SessionStart,
+        handlers.session_start,
+        errors=_EMBEDS,
+    ),
+    "session.pre_compaction": Method(
+        "Store what is worth keeping of a conversation, typed, without secrets or repetitions.",
+        params.PreCompactionParams,
+        results.PreCompaction,
+        handlers.pre_compaction,
+        Deadline.BULK,
+        errors=(*_EMBEDS, *_WRITES),
+    ),
+    "session.post_compaction": Method(
+        "Tell what helps with a task, and what a project knows, for a session that goes on.",
+        params.PostCompactionParams,
+        results.PostCompaction,
+        handlers.post_compaction,
+        errors=_EMBEDS,
+    ),
     "knowledge.delete": Method(
         "Delete entries by their ids, or what filters select, if it is as many as you say.",
         params.DeleteParams,

@@ -268,6 +268,27 @@ class CleanupParams(Params, frozen=True):
     dry_run: Annotated[bool, about("Only say what would be deleted.")] = False
 
 
+class SessionStartParams(Params, frozen=True):
+    session_id: Annotated[Field, about("The session that begins.")]
+    project_id: Annotated[Field, about("The project that it is about.")] = "default"
+    context: Annotated[str | None, about("What it is about: what answers this comes first.")] = None
+    limit: Annotated[Limit, about("At most so many entries.")] = 10
+
+
+class PreCompactionParams(Params, frozen=True):
+    conversation: Annotated[
+        str, about("What was said, with or without names of speakers; of any length.", minLength=1)
+    ]
+    project_id: Annotated[Field, about("The project to which it belongs.")] = "default"
+    session_id: Annotated[Field, about("The session in which it was said.")] = "unknown"
+
+
+class PostCompactionParams(Params, frozen=True):
+    current_task: Annotated[str, about("What is to be done next.", minLength=1)]
+    project_id: Annotated[Field, about("The project that it is about.")] = "default"
+    limit: Annotated[Limit, about("At most so many search results.")] = 10
+
+
 class EmbedParams(Params, frozen=True):
     texts: Annotated[
         list[Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]],

@@ -166,6 +166,39 @@ class Cleaned(TypedDict):
     ids: Annotated[list[str], about("Their ids.")]
 
 
+class Summary(TypedDict):
+    total_items: Annotated[int, about("Entries of the project that are current.")]
+    by_type: Annotated[Counts, about("Of them, by type.")]
+    by_agent: Annotated[Counts, about("Of them, by agent.")]
+    top_decisions: Annotated[
+        list[str], about("The five newest decisions, each cut to 100 characters.")
+    ]
+    recent_activity: Annotated[
+        list[str], about("The three newest entries, each cut to 80 characters.")
+    ]
+
+
+class SessionStart(TypedDict):
+    recent_knowledge: Annotated[
+        list[Entry], about("What answers the context, if there is one, then the newest.")
+    ]
+    summary: Annotated[Summary, about("The project in short.")]
+
+
+class PreCompaction(TypedDict):
+    success: Annotated[Literal[True], about("What goes wrong is an error.")]
+    count: Annotated[int, about("How many entries were stored.")]
+    ids: Annotated[list[str], about("Their ids, in the order of the conversation.")]
+
+
+class PostCompaction(TypedDict):
+    search_results: Annotated[
+        list[Hit], about("What answers the task, best first; empty where nothing does.")
+    ]
+    recent_knowledge: Annotated[list[Entry], about("The five newest entries of the project.")]
+    summary: Annotated[Summary, about("The project in short.")]
+
+
 class Embedded(TypedDict):
     vectors: Annotated[
         list[list[float]], about("One for each text, in order: `dim` numbers, of length 1.")

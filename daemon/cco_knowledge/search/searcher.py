@@ -138,6 +138,15 @@ class Searcher:
         older = [m for m in nearest if m.id not in new and m.score >= _NEARLY_THE_SAME]
         return older[:_MAX_SIMILAR]
 
+    async def nearest(
+        self, vector: Vector, filters: Filters, limit: int
+    ) -> list[tuple[Entry, float]]:
+        """The nearest entries with their cosines, nearest first; nothing is weighed."""
+        matches = await self._store.nearest(vector, filters, limit)
+        scores = {match.id: match.score for match in matches}
+        found = await self._store.embedded(list(scores), filters, matches)
+        return [(one.entry, scores[one.entry.id]) for one in found]
+
     async def _ranked(
         self, vector: Vector, nearest: Sequence[Match], matching: Sequence[Match], mode: Mode
     ) -> list[Ranked]:

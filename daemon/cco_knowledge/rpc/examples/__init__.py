@@ -4,9 +4,13 @@ It leaves nothing behind, so it can be played on any daemon, and again. A method
 needs a part in it; a test plays it.
 """
 
-from cco_knowledge.rpc.examples import knowledge, system
+from cco_knowledge.rpc.examples import knowledge, session, system
 from cco_knowledge.rpc.examples.example import Example
 
 __all__ = ["EXAMPLES", "Example"]
 
-EXAMPLES: dict[str, tuple[Example, ...]] = {**knowledge.EXAMPLES, **system.EXAMPLES}
+EXAMPLES: dict[str, tuple[Example, ...]] = {
+    **knowledge.EXAMPLES,
+    **session.EXAMPLES,
+    **system.EXAMPLES,
+}

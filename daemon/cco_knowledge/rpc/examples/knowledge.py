@@ -2,39 +2,39 @@ from typing import Any
 
 from cco_knowledge.rpc.examples.example import MODEL, Example
 
-_PROJECT = "example-shop"
-_DECISION: dict[str, Any] = {
+PROJECT = "example-shop"
+DECISION: dict[str, Any] = {
     "id": "decision-orders-database",
     "text": "Orders live in PostgreSQL, because they need transactions.",
     "type": "decision",
-    "project_id": _PROJECT,
+    "project_id": PROJECT,
     "session_id": "unknown",
     "agent": "planner",
     "timestamp": "2024-05-02T09:30:00.000Z",
     "metadata": {"ticket": "SHOP-17"},
     "superseded_by": None,
 }
-_ISSUE: dict[str, Any] = {
+ISSUE: dict[str, Any] = {
     "id": "issue-payment-refused",
     "text": "ECONNREFUSED from the payment service: retry with retryBackoffMs = 250.",
     "type": "issue",
-    "project_id": _PROJECT,
+    "project_id": PROJECT,
     "session_id": "unknown",
     "agent": "unknown",
     "timestamp": "2024-05-03T14:00:00.250Z",
     "metadata": {},
     "superseded_by": None,
 }
-_SCORES = ("score", "similarity", "query_time_ms")
+SCORES = ("score", "similarity", "query_time_ms")
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "knowledge.store": (
         Example(
             "A decision, with an id and a time of its own",
             {
-                "text": _DECISION["text"],
+                "text": DECISION["text"],
                 "type": "decision",
-                "project_id": _PROJECT,
+                "project_id": PROJECT,
                 "agent": "planner",
                 "metadata": {"ticket": "SHOP-17"},
                 "id": "decision-orders-database",
@@ -50,7 +50,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ),
         Example(
             "The same text again",
-            {"text": _DECISION["text"], "type": "decision", "project_id": _PROJECT},
+            {"text": DECISION["text"], "type": "decision", "project_id": PROJECT},
             {
                 "id": "decision-orders-database",
                 "stored": False,
@@ -66,13 +66,13 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {
                 "items": [
                     {
-                        "text": _ISSUE["text"],
+                        "text": ISSUE["text"],
                         "type": "issue",
-                        "project_id": _PROJECT,
+                        "project_id": PROJECT,
                         "id": "issue-payment-refused",
                         "timestamp": "2024-05-03T14:00:00.250Z",
                     },
-                    {"text": "Its type is misspelt.", "type": "isue", "project_id": _PROJECT},
+                    {"text": "Its type is misspelt.", "type": "isue", "project_id": PROJECT},
                 ]
             },
             {
@@ -105,23 +105,23 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "knowledge.search": (
         Example(
             "A question that is answered",
-            {"query": "which database holds the orders", "limit": 1, "project_id": _PROJECT},
+            {"query": "which database holds the orders", "limit": 1, "project_id": PROJECT},
             {
                 "results": [
-                    _DECISION | {"score": 0.99, "similarity": 0.5827694535255432, "passage": None}
+                    DECISION | {"score": 0.99, "similarity": 0.5827694535255432, "passage": None}
                 ],
                 "count": 1,
                 "covered": True,
                 "query_time_ms": 7.414,
             },
-            varies=_SCORES,
+            varies=SCORES,
         ),
         Example(
             "By words alone, explained",
-            {"query": "ECONNREFUSED", "mode": "text", "project_id": _PROJECT, "explain": True},
+            {"query": "ECONNREFUSED", "mode": "text", "project_id": PROJECT, "explain": True},
             {
                 "results": [
-                    _ISSUE
+                    ISSUE
                     | {
                         "score": 1.0,
                         "similarity": 0.3465335904409732,
@@ -141,7 +141,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                 "covered": True,
                 "query_time_ms": 6.126,
             },
-            varies=(*_SCORES, "evidence"),
+            varies=(*SCORES, "evidence"),
         ),
     ),
     "knowledge.context": (
@@ -150,7 +150,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {
                 "task": "move the orders to another database",
                 "token_budget": 200,
-                "project_id": _PROJECT,
+                "project_id": PROJECT,
             },
             {
                 "text": (
@@ -161,20 +161,20 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                     "> Orders live in PostgreSQL, because they need transactions.\n"
                 ),
                 "entries": [
-                    _DECISION | {"score": 0.99, "similarity": 0.5280170440673828, "passage": None}
+                    DECISION | {"score": 0.99, "similarity": 0.5280170440673828, "passage": None}
                 ],
                 "tokens": 63,
             },
-            varies=_SCORES,
+            varies=SCORES,
         ),
     ),
     "knowledge.related": (
         Example(
             "What is nearest to a decision",
-            {"id": "decision-orders-database", "project_id": _PROJECT},
+            {"id": "decision-orders-database", "project_id": PROJECT},
             {
                 "results": [
-                    _ISSUE
+                    ISSUE
                     | {
                         "score": 0.14725089073181152,
                         "similarity": 0.14725089073181152,
@@ -185,14 +185,14 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                 "covered": False,
                 "query_time_ms": 4.723,
             },
-            varies=_SCORES,
+            varies=SCORES,
         ),
     ),
     "knowledge.query": (
         Example(
             "The first page of a listing",
-            {"project_id": _PROJECT, "limit": 1},
-            {"results": [_ISSUE], "total": 2, "next_cursor": "eyJvcmRlcl9ieSI6InRpbWVzdGFtcCJ9"},
+            {"project_id": PROJECT, "limit": 1},
+            {"results": [ISSUE], "total": 2, "next_cursor": "eyJvcmRlcl9ieSI6InRpbWVzdGFtcCJ9"},
             varies=("next_cursor",),
         ),
     ),
@@ -200,7 +200,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(
             "One that exists and one that does not",
             {"ids": ["issue-payment-refused", "issue-unknown"]},
-            {"entries": [_ISSUE], "missing": ["issue-unknown"]},
+            {"entries": [ISSUE], "missing": ["issue-unknown"]},
         ),
     ),
     "knowledge.update": (
@@ -212,20 +212,25 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "knowledge.delete": (
         Example(
+            "All of a project, if it is one entry",
+            {"project_id": "example-mail", "expect": 1},
+            {"deleted": 1},
+        ),
+        Example(
             "The one issue of a project",
-            {"expect": 1, "project_id": _PROJECT, "type": "issue"},
+            {"expect": 1, "project_id": PROJECT, "type": "issue"},
             {"deleted": 1},
         ),
     ),
     "knowledge.stats": (
         Example(
             "One project",
-            {"project_id": _PROJECT},
+            {"project_id": PROJECT},
             {
                 "total_records": 1,
                 "by_type": {"decision": 1},
                 "by_agent": {"planner": 1},
-                "by_project": {_PROJECT: 1},
+                "by_project": {PROJECT: 1},
                 "oldest_record": "2024-05-02T09:30:00.000Z",
                 "newest_record": "2024-05-02T09:30:00.000Z",
                 "storage": {"bytes": 120286, "fragments": 1, "versions": 15, "unindexed_rows": 1},
@@ -237,7 +242,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "knowledge.cleanup": (
         Example(
             "What is left of the example",
-            {"older_than_days": 90, "project_id": _PROJECT},
+            {"older_than_days": 90, "project_id": PROJECT},
             {"count": 1, "ids": ["decision-orders-database"]},
         ),
     ),
@@ -251,7 +256,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                         "id": "pattern-example-cache",
                         "text": "Prices are cached for a minute at most.",
                         "type": "pattern",
-                        "project_id": _PROJECT,
+                        "project_id": PROJECT,
                         "session_id": "unknown",
                         "agent": "coder",
                         "timestamp": "2023-11-13T09:00:08.000Z",
