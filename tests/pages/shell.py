@@ -37,11 +37,15 @@ _ANY = "…"
 
 
 class Shell:
-    """Runs the commands of one page, one after the other, in a checkout below `home`."""
+    """Runs the commands of one page, one after the other, in a checkout below `home`.
+
+    The project that the pages tell of, `~/shop`, is there and empty.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self._ids: dict[str, str] = {}
+        (home / "shop").mkdir()
         programs = make_checkout(home / "cco-knowledge")
         environment = clean_environment(home) | {
             "PATH": f"{programs}:{os.defpath}",
