@@ -1,3 +1,4 @@
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -6,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from conftest import assert_healthy, place_model
-from pages.shell import Shell
+from pages.shell import ROOT, Shell
+
+STORED_BY_THE_START = re.findall(
+    r"^show (store .+)$", (ROOT / "scripts" / "start").read_text("utf-8"), re.MULTILINE
+)
 
 
 @pytest.fixture
@@ -22,10 +27,12 @@ def reader_home(model_file: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def shell(reader_home: Path) -> Iterator[Shell]:
-    """As scripts/start leaves it: in the checkout, with a daemon that runs."""
+    """As scripts/start leaves it: in the checkout, with a daemon that has a few entries."""
     with Shell(reader_home) as shell:
         shell.run("kmctl start --detach")
         try:
+            for stored in STORED_BY_THE_START:
+                shell.run(f"kmctl {stored}")
             yield shell
         finally:
             shell.run("kmctl stop")

@@ -39,7 +39,7 @@ _ANY = "…"
 class Shell:
     """Runs the commands of one page, one after the other, in a checkout below `home`.
 
-    The project that the pages tell of, `~/shop`, is there and empty.
+    The folder of a project that the pages tell of, `~/shop`, is there and empty.
     """
 
     def __init__(self, home: Path) -> None:
