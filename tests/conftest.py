@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+# NOTE: before the daemon's modules, which load pyarrow without numpy; lance needs it with numpy.
+import numpy as np  # noqa: F401
 import pytest
 from hypothesis import HealthCheck, settings
 

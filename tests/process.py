@@ -1,5 +1,6 @@
 """A daemon as a real process, for tests."""
 
+import contextlib
 import json
 import os
 import signal
@@ -84,6 +85,17 @@ class Daemon:
             line = starter.readline()
         if not line or not json.loads(line).get("ready"):
             raise DidNotStart(self.stderr)
+        return self
+
+    def wait_listening(self) -> Self:
+        """Long before it is ready."""
+
+        def is_listening() -> bool:
+            with contextlib.suppress(OSError), self.raw():
+                return True
+            return False
+
+        wait_until(is_listening)
         return self
 
     @property

@@ -5,13 +5,13 @@ What it was before lies beside it until the hooks are removed.
 
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cco_knowledge_client import InvalidParams
 from kmctl.hook_settings import NO_SETTINGS, Hook, added, installed, parse, removed
+from kmctl.whole_file import whole_file
 
 _BACKUP_SUFFIX = ".before-cco-knowledge"
 _NEW_FILE_MODE = 0o600
@@ -127,15 +127,5 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """A complete file that takes the name; nobody ever reads half of it."""
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            os.fchmod(descriptor, mode)
-            stream.flush()
-            os.fsync(descriptor)
-        Path(unfinished).replace(path)
-    except BaseException:
-        Path(unfinished).unlink()
-        raise
+    with whole_file(path, mode) as stream:
+        stream.write(data)

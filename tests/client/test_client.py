@@ -280,6 +280,7 @@ def test_waiting_for_another_thread_counts() -> None:
         thread.join()
 
 
+@pytest.mark.filterwarnings("ignore:lance is not fork-safe")  # which the fork does not use
 def test_a_forked_process_makes_its_own_connection() -> None:
     with serving(echo, echo) as daemon, KnowledgeClient(daemon.path) as knowledge:
         knowledge.call("x")

@@ -1,6 +1,5 @@
 """`rpc.discover`: the document is true of the daemon that gives it."""
 
-import contextlib
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 import openrpc
 from conftest import StartDaemon
 from entries import query_ids, store_all
-from process import Daemon, wait_until
+from process import Daemon
 from wire import FRAMINGS
 
 
@@ -45,13 +44,7 @@ def steady(value: Any, varies: frozenset[str]) -> Any:
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_it_is_there_while_the_model_loads(start_daemon: StartDaemon, framing: str) -> None:
     daemon = start_daemon(ready=False)
-
-    def connected() -> bool:
-        with contextlib.suppress(OSError), daemon.raw():
-            return True
-        return False
-
-    wait_until(connected)
+    daemon.wait_listening()
     document = daemon.call("rpc.discover", framing=framing)
     early = daemon.call("system.status", framing=framing)
     assert openrpc.errors_in(document) == []

@@ -178,13 +178,7 @@ def test_a_socket_that_took_our_place_is_left_alone(daemon: Daemon) -> None:
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_who_connects_while_it_loads_is_answered(start_daemon: StartDaemon, framing: str) -> None:
     daemon = start_daemon(ready=False)
-
-    def connected() -> bool:
-        with contextlib.suppress(OSError), daemon.raw():
-            return True
-        return False
-
-    wait_until(connected)
+    daemon.wait_listening()
     assert daemon.call("system.ping", framing=framing) == "pong"
     assert daemon.call("system.status", framing=framing)["pid"] == daemon.pid
     assert daemon.call("knowledge.store", {"text": "early"}, framing=framing)["stored"]

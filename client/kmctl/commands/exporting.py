@@ -1,11 +1,8 @@
 """export: every entry as JSON Lines."""
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +11,7 @@ import click
 from kmctl.options import Command, Invocation, filter_options, given
 from kmctl.output import print_line, progress, show
 from kmctl.reach import BULK_LIMIT_S, connect
+from kmctl.whole_file import whole_file
 
 _PAGE_ENTRIES = 200
 
@@ -36,7 +34,7 @@ def export(invocation: Invocation, /, file: str, **filters: Any) -> None:
     if file == "-":
         _write_entries(invocation, params, sys.stdout.buffer)
         return
-    with _complete_file(Path(file).resolve()) as stream:
+    with whole_file(_not_special(Path(file).resolve())) as stream:
         n_entries = _write_entries(invocation, params, stream)
     result = {"exported": n_entries, "file": file}
     show(invocation, result, lambda _: print_line(f"{n_entries} entries exported to {file}"))
@@ -74,18 +72,7 @@ def _pages(invocation: Invocation, filters: dict[str, Any]) -> Iterator[dict[str
             params["cursor"] = page["next_cursor"]
 
 
-@contextmanager
-def _complete_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name, with mode 0600, when all is written and on the disk."""
+def _not_special(path: Path) -> Path:
     if path.exists() and not path.is_file():
         raise click.UsageError(f'{path} is not a regular file; "-" writes to standard output.')
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(descriptor)
-        Path(unfinished).replace(path)
-    except BaseException:
-        Path(unfinished).unlink()
-        raise
+    return path

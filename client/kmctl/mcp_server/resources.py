@@ -2,8 +2,8 @@
 
 from urllib.parse import quote, unquote
 
-from kmctl.mcp_server.quoting import beginning, on_one_line
 from kmctl.mcp_server.results import Json
+from kmctl.quoting import beginning, on_one_line
 
 TEMPLATE = "knowledge://entries/{id}"
 _PREFIX = TEMPLATE.removesuffix("{id}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from kmctl.mcp_server import schemas
-from kmctl.mcp_server.quoting import NOTE, on_one_line, quoted
+from kmctl.quoting import NOTE, on_one_line, quoted
 
 Json = dict[str, Any]
 Shape = Callable[[Json], Json]

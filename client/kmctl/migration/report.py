@@ -1,13 +1,13 @@
 """What a run has read, stored, skipped and not been able to read: for programs and for people."""
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from kmctl.whole_file import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +110,8 @@ def _json(facts: Mapping[str, Any]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, readable by its owner alone."""
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        Path(unfinished).replace(path)
-    except BaseException:
-        Path(unfinished).unlink()
-        raise
+    with whole_file(path) as stream:
+        stream.write(text.encode(errors="backslashreplace"))
 
 
 def _failures(folder: FolderReport) -> list[dict[str, Any]]:

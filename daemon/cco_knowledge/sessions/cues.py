@@ -209,6 +209,44 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         à retenir@ ; for the record ; by convention ; known limitation ; note that
         keep in mind ; remember that
     """),
+    "plain": _first(r"""
+        (?:we|i)(?:'ve| have)? (?:now |finally |just )?(?:decided|chose|chosen|opted)(?! nothing)
+        (?:we|i)(?:'ve| have)? (?:agreed (?:to|on|that)|settled on)
+        we(?:'ve| have)? (?:standardi[sz]ed|switched|moved|migrated)(?! on)
+        we(?:'ve| have)? (?:replaced|adopted|dropped)
+        we (?:now |only |always )?use (?:the |a |an )?\w[\w-]+ (?:\S+ )?(?:for|as|with|in)
+        instead of \S+ we ; we(?:'ll| will)(?: now| only| always)? (?:use|stay|stick|go|store|run)
+        we(?:'ll| will)(?: now| only| always)? (?:move|switch|keep(?! (?:that|this|it|going|you)))
+        let's (?:go with|use(?! this| that| it)|stay with|stick (?:with|to)|drop)
+        let's (?:keep(?! going)|switch to|move to)
+        (?:we're|we are) (?:going with|using|switching to|moving to|dropping|keeping)
+        (?:decision|decided|agreed|convention|rule|policy|architecture)@
+        (?:root cause|cause|fix|fixed)@
+        (?:known issue|known limitation|open issue|todo|bug|configuration|config|pattern|note)@
+        (?:the )?(?:root cause|cause) (?:was|is) ; it turned out that
+        (?:the )?(?:bug|problem|issue|error|failure|crash|leak) (?:was that|is that|came from)
+        (?:this|that|it|(?:the )?(?:bug|problem|issue|error|crash|outage)) (?:was|is) caused by
+        (?:the )?fix (?:was|is) (?:to|that) ; fixed (?:by|in|with|through) ; solved by
+        resolved by ; (?:implemented|introduced|switched from|switched to) \S+ \S+
+        (?:migrated|replaced) \S+ \S+
+        (?:all|every|each|no) (?:\S+ ){1,4}?(?:must|should|has to|have to|may|goes through|uses?)
+        always (?!happy)\w+ ; never (?!mind)\w+ ; set [A-Z][A-Z0-9_]{2,} ; entschieden@
+        entscheidung@ ; wir (?:haben uns ~)?(?:entschieden|nehmen|verwenden|nutzen|bleiben)
+        beschlossen@ ; (?:hemos )?(?:decidido|decidimos) ; decisión@ ; usaremos
+        nous avons (?:décidé|choisi)
+    """),
+    "standing": _pattern(r"""
+        the (?:default )?\S+ (?:\S+ )?(?:is|defaults to) \d+ ; environment variable [A-Z]\w+
+        (?:is|are) in (?:1password|vault|bitwarden|keepass|secrets manager) ; (?:points|maps) to
+        still (?:unresolved|unsolved|open|broken) ; not (?:yet )?(?:fixed|supported|handled)
+        open issue ; (?:expose|own|return)s? (?:the |as |a )?[\w/+-]+ ; runs? automatically
+        (?:frontend|backend|app|api|service) uses ; use port \d+
+        (?:is|are|was|were) (?:now )?(?:stored|kept|configured|set|hosted) (?:in|on|to|at|under)
+        (?:is|are|was|were) (?:now )?(?:deployed|located) (?:in|on|to|at|under)
+        (?:listens?|runs?) on (?:port )?\S+ ; (?:lives?|reside[sd]?) (?:in|on|under)
+        (?:talks?|connects?|writes|sends?) to ~\w+ ~(?:through|over|via|by|in)
+        (?:reads?|consumes?|pulls) ~\w+ from
+    """),
     "imperative": _first(r"""
         use ; keep ; put ; store ; set ; pin ; train ; run ; always ; never ; don't ; do not
         prefer ; avoid ; make sure ; ensure ; treat ; stick ; forget ; drop ; nutze ; verwende

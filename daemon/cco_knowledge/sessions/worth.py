@@ -32,6 +32,8 @@ _WEIGHTS: Final[Mapping[str, float]] = {
     "clauses": 1.0,
     "capitals": 0.9,
     "short": -0.7,
+    "plain": 3.3,
+    "standing": 2.0,
     "decided": 1.6,
     "fixed": 1.4,
     "rules": 1.2,
