@@ -1,44 +1,16 @@
-"""What shows that a sentence is worth keeping, or that it is not.
+"""What shows that a sentence is worth keeping, what it is, and what it belongs to.
 
-Words and phrases of English, German, Spanish and French, parted by ` ; ` and lines. Each is a
-regular expression; `~` stands for up to three words, `&` for `we` and `let's`, `@` for a
-colon and what precedes it.
+English, German, some Spanish and French.
 """
 
 import re
 from typing import Final
 
-_UP_TO_3_WORDS = r"(?:[\w'-]+ ){0,3}?"
-_WE = r"(?:we|let's|let us|we'll|we will|we're going to|(?:i|we) want to|i'll) "
-_COLON = r"[^:]{0,40}:"
-
-
-def _pattern(words: str, before: str = r"(?<![\w-])") -> re.Pattern[str]:
-    parts = [part.strip() for line in words.splitlines() for part in line.split(" ; ")]
-    choice = "|".join(
-        part.replace("&", _WE).replace("~", _UP_TO_3_WORDS).replace("@", _COLON)
-        for part in parts
-        if part
-    )
-    return re.compile(rf"{before}(?:{choice})(?![\w-])", re.IGNORECASE)
-
-
-_SMALL_WORDS = (
-    r"(?:(?:ok(?:ay)?|so|well|and|then|right|alright|hmm?|yeah|yes|no|also|but|now|great|sure"
-    r"|clear|good"
-    r"|sounds good|done|fine|noted|all right|got it|perfect|thanks|gut|dann|und|ja|nein|also|klar"
-    r"|verstanden|gern|bueno|vale|entonces|pues|sí|y|perfecto|bien|alors|donc|oui|et|d'accord)"
-    r"[,.:!]?\s+){0,3}"
-)
-
-
-def _first(words: str) -> re.Pattern[str]:
-    """At the beginning, whatever small words precede."""
-    return _pattern(words, rf"\A\W*{_SMALL_WORDS}")
-
+from cco_knowledge.sessions.chatter import CHATTER
+from cco_knowledge.sessions.phrases import first, label, pattern
 
 KEPT: Final[dict[str, re.Pattern[str]]] = {
-    "decided": _pattern(r"""
+    "decided": pattern(r"""
         decisions?(?! of) ; (?<!nobody has )decided(?! anything) ; agreed ; settled
         settle (?:on|for) ; opt(?:ed)? for ; chose ; chosen ; picked ; pick ; going with
         goes? with ; i(?:'d)? prefer ; i'd rather ; sold ; forget
@@ -57,7 +29,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         pasamos a ; descartad[oa] ; se descarta ; mejor usamos ; prefiero ; décidé ; décision
         on part sur ; on garde ; on reste ; on passe ; nous utilisons ; on abandonne ; choisi
     """),
-    "changed": _pattern(r"""
+    "changed": pattern(r"""
         instead(?: of)? ; rather than ; no longer ; (?:not|n't|never)\b[^.;]{1,80}\bany ?more
         used to ; over(?= \w+,)
         (?:moves?|moved|goes?|switch\w*|migrat\w+|change[sd]) ~(?:from|out|away|back|to|over)
@@ -69,7 +41,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         sigue(?:n)? en ; se queda ; au lieu de ; ne ~plus ; désormais ; remplacé?
         passe (?:à|de) ; reste
     """),
-    "reason": _pattern(r"""
+    "reason": pattern(r"""
         because ; since ; so that ; otherwise ; else ; which is why ; that's why ; therefore
         due to ; thanks to ; given that ; reason ; hence ; in order to ; as long as ; until
         unless ; so (?:it|we|they|there|the|a|an|no|only|each|nobody) ; weil ; damit ; denn
@@ -77,7 +49,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         para que ; si no ; por eso ; debido a ; mientras ; hasta que ; car ; parce que ; sinon
         afin ; pour que ; puisque
     """),
-    "rule": _pattern(r"""
+    "rule": pattern(r"""
         every ; each ; all ; always ; never ; must(?: not)? ; mustn't ; may not ; only ; nobody
         no one ; no \w+ (?:may|calls?|gets?|reads?|is|without) ; any(?:one|body)? ; convention
         by convention ; rules? ; policy ; exclusively ; everywhere ; not allowed ; forbidden
@@ -88,14 +60,14 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         toujours ; jamais ; tous ; toutes ; doit ; doivent ; seulement ; aucune? ; règle
         personne ne
     """),
-    "norm": _first(r"""
+    "norm": first(r"""
         every ; each ; all ; always ; never ; no ; by convention ; convention ; as a rule
         nobody ; only ; \w+ (?:must|never|always) ; \w+ \w+ (?:must|never|always)
         \w+s are (?:always|never|stored|kept|named|written|wrapped|squashed) ; jede[rsnm]?
         alle ; immer ; nie(?:mals)? ; keine? ; bei uns ; cada ; tod[oa]s ; siempre ; nunca
         ningún ; chaque ; tous ; toutes ; jamais
     """),
-    "place": _pattern(r"""
+    "place": pattern(r"""
         (?:lives?|stands?|sits?|lies) (?:\w+ )?(?:in|from|through|under|on|by|at|via)
         (?:is|are|kept|stored) (?:\w+ )?(?:in|from|through|under|on|by|at|via)
         (?:held|found|comes?|read) (?:\w+ )?(?:in|from|through|under|on|by|at|via)
@@ -103,7 +75,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         liegen ; steh(?:t|en) (?:in|im) ; está[n]? en ; se guarda[n]? en ; vive[n]? en
         est (?:dans|sous) ; se trouve
     """),
-    "safe": _pattern(r"""
+    "safe": pattern(r"""
         (?:\w+ )?vault ; 1password ; bitwarden ; lastpass ; keepass\w* ; key ?chain ; keyring
         secrets? (?:manager|backend|store) ; kms ; \w*hsm ; yubi\w* ; sops ; doppler ; infisical
         parameter store ; sso ; service[ -](?:account|user)
@@ -111,7 +83,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         sealed secrets? ; masked variable ; partner portal ; \S*/\.?env ; \S*\.env
         \S*gradle\.properties ; \.netrc ; \.pgpass ; [A-Z]\w*_(?:KEY|TOKEN|SECRET|PASSWORD)
     """),
-    "secret": _pattern(r"""
+    "secret": pattern(r"""
         (?:api|signing|private|public|secret|access|ssh|deploy|license|encryption)[ -]keys?
         (?:service|admin|root|master|stripe|aws|maps|host|json|\w+'s)[ -]keys?
         the \w+ keys?(?= (?:is|are|of|isn't|live|sit|lie|stand|come))
@@ -144,7 +116,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         r"|sauvegardes?)\b",
         re.IGNORECASE,
     ),
-    "cause": _pattern(r"""
+    "cause": pattern(r"""
         root cause ; caus(?:e|es|ed|ing) ; comes from ; came from ; because of ; turns out
         turned out ; (?:is|was) an? (?:race|leak|lost update|deadlock|bug|typo)
         race(?: condition)? ; leak(?:s|ed)? ; deadlocks? ; lost ; lacks? ; missing ; overflow\w*
@@ -153,7 +125,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         lag an ; liegt daran ; la causa ; ven[ií]an? de ; se deb(?:e|ía) a ; faltaba ; la cause
         venait d\w* ; à cause d\w*
     """),
-    "defect": _pattern(r"""
+    "defect": pattern(r"""
         bugs? ; crash(?:es|ed)? ; fails? ; failed ; failure ; broken ; breaks? ; hangs? ; flaky
         wrong ; cannot ; can't ; doesn't work ; doesn't help ; does nothing ; isn't
         never (?:ends|returns|removed|finishes) ; off by ; leak\w* ; errors? ; duplicate[sd]?
@@ -164,7 +136,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         error(?:es)? ; se cae ; no funciona ; se queda sin ; duplicad[oa]s? ; rot[oa] ; se rompe
         lent[oa] ; échoue ; plante ; erreur ; ne marche pas ; ne fonctionne pas
     """),
-    "open": _pattern(r"""
+    "open": pattern(r"""
         still open ; (?:stays?|remains?|left) open ; open (?:issues?|questions?|points?)
         not (?:yet )?(?:solved|fixed|found out|clear) ; no (?:good )?fix ; unsolved ; unresolved
         could not solve ; couldn't solve ; haven't (?:changed|fixed|found|touched)
@@ -174,7 +146,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         noch offen ; ungelöst ; offen ; pendiente ; sin resolver ; queda abiert[oa] ; reste à
         pas encore
     """),
-    "fixed": _pattern(r"""
+    "fixed": pattern(r"""
         fix(?:ed|es)? ; solved ; resolved ; now (?:uses?|reads?|gets?|has|have|runs?|comes?)
         now (?:goes|takes?|calls?|returns?|waits?|retries|streams?|come) ; are now ; is now
         i (?:\w+ )?(?:fixed|replaced|moved|added|rewrote|extracted|implemented) ~\S+ \S+ \S+
@@ -183,7 +155,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         ich habe ~\S+ \S+ \S+ ; he (?:añadido|cambiado|movido|arreglado|quitado|creado)
         arreglad[oa] ; corregid[oa] ; j'ai (?:ajouté|remplacé|déplacé|corrigé)
     """),
-    "structure": _pattern(r"""
+    "structure": pattern(r"""
         single source of truth ; consists? of ; layers? ; services? ; modules? ; tables?
         queues? ; workers? ; outbox ; topics? ; events? ; gateway ; pipeline ; schema ; slots?
         shards? ; partitions? ; buckets? ; components? ; bridge ; core ; leader ; replicas?
@@ -196,7 +168,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         se comunica[n]? ; escribe[n]? en ; lee[n]? de ; se compose de ; parle qu\w* ; couches?
         file d'attente
     """),
-    "label": _first(r"""
+    "label": first(r"""
         the decision@ ; (?:final )?decisions?@ ; decided@ ; (?:new )?rules?@ ; one rule@ ; note@
         for the record@ ; fix(?:ed)?@ ; (?:root )?cause@ ; conventions?@ ; config(?:uration)?@
         known (?:issue|limitation)s?@ ; open(?: issue| point| question)?s?@ ; todo@ ; policy@
@@ -209,7 +181,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         à retenir@ ; for the record ; by convention ; known limitation ; note that
         keep in mind ; remember that
     """),
-    "plain": _first(r"""
+    "plain": first(r"""
         (?:we|i)(?:'ve| have)? (?:now |finally |just )?(?:decided|chose|chosen|opted)(?! nothing)
         (?:we|i)(?:'ve| have)? (?:agreed (?:to|on|that)|settled on)
         we(?:'ve| have)? (?:standardi[sz]ed|switched|moved|migrated)(?! on)
@@ -235,7 +207,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         beschlossen@ ; (?:hemos )?(?:decidido|decidimos) ; decisión@ ; usaremos
         nous avons (?:décidé|choisi)
     """),
-    "standing": _pattern(r"""
+    "standing": pattern(r"""
         the (?:default )?\S+ (?:\S+ )?(?:is|defaults to) \d+ ; environment variable [A-Z]\w+
         (?:is|are) in (?:1password|vault|bitwarden|keepass|secrets manager) ; (?:points|maps) to
         still (?:unresolved|unsolved|open|broken) ; not (?:yet )?(?:fixed|supported|handled)
@@ -247,7 +219,7 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
         (?:talks?|connects?|writes|sends?) to ~\w+ ~(?:through|over|via|by|in)
         (?:reads?|consumes?|pulls) ~\w+ from
     """),
-    "imperative": _first(r"""
+    "imperative": first(r"""
         use ; keep ; put ; store ; set ; pin ; train ; run ; always ; never ; don't ; do not
         prefer ; avoid ; make sure ; ensure ; treat ; stick ; forget ; drop ; nutze ; verwende
         nimm ; setze? ; niemals ; immer ; usa ; usad ; nunca ; siempre ; no uses ; utilise[rz]?
@@ -255,91 +227,16 @@ KEPT: Final[dict[str, re.Pattern[str]]] = {
     """),
 }
 
-CHATTER: Final[dict[str, re.Pattern[str]]] = {
-    "question": re.compile(r"\?[\W_]*\Z|\?\s|\A\W*¿"),
-    "colon": re.compile(r":\W*\Z"),
-    "plan": _first(r"""
-        let me ; i'll ; i will ; i'd ; i would ; i'm ; i am ; i can ; i could ; i can't
-        i have no ; next,? i ; now i ; first,? i ; give me ; one moment ; hang on ; hold on
-        on it ; remind me ; want me
-        (?:check|look|runn|read|search|start|revert|cancell|go|clon|open|try)ing
-        (?:work|writ|digg|test|investigat|build|apply|pull|push|deploy|continu|rerunn)ing
-        ich (?:lasse|teste|nehme|fange|schaue|sehe|mache|erzeuge|prüfe|suche|lege|trage|melde)
-        dann (?:lege|trage|mache|schaue|schlage) ich ; schauen wir ; lass mich ; kannst du
-        voy a ; déjame ; ahora (?:voy|miro|pruebo) ; estoy ; miro
-        je (?:regarde|vais|vérifie|lance|cherche)
-    """),
-    "maybe": _pattern(r"""
-        could ; might ; would ; may be ; maybe ; perhaps ; probably ; possibl[ey] ; options?
-        alternatives? ; alternatively ; should we ; shall ; suggest ; if you (?:like|want)
-        i think ; i guess ; seems? ; looks like ; suspect(?:ed)? ; suspicion ; guess
-        in my view ; personally ; we should ; at some point ; some ?day ; wish ; likely ; either
-        several ways ; candidate ; könnte[ns]?t? ; würde[n]? ; wäre[n]? ; vielleicht ; hättest
-        eventuell ; vermutlich ; schlage ; möglich ; podríamos ; podrías? ; quizás? ; tal vez
-        sería ; opciones ; puede que ; a lo mejor ; on pourrait ; peut-être ; serait
-    """),
-    "general": _pattern(r"""
-        in general ; generally ; as far as i know ; according to
-        is an? (?:open|popular|well-known|library|database|tool|framework|in-memory)
-        documentation ; docs say ; manual ; means (?:that|computing) ; usually ; typically
-        tend to ; these days ; blog post ; other teams ; many (?:people|teams|opinions)
-        everybody (?:uses|on) ; best practices? ; says the ; often used ; for example
-        im allgemeinen ; in der doku ; normalerweise ; üblicherweise ; grundsätzlich
-        en general ; normalmente ; por ejemplo ; según ; en général ; d'habitude
-    """),
-    "social": _pattern(r"""
-        thanks?(?! to) ; thank you ; sorry ; please ; great ; nice ; perfect ; awesome ; cool
-        lovely ; good (?:morning|question|catch|point|summary|idea) ; hello ; hi ; hey ; haha
-        lol ; ugh ; oops ; happy to ; no worries ; no problem
-        you're (?:right|welcome|the best) ; cheers ; bye ; enjoy ; see you ; yacht ; makes sense
-        sounds (?:good|reasonable) ; danke ; bitte ; prima ; super ; moin ; entschuldige
-        feierabend ; ups ; noch was ; gracias ; perdona ; hola ; genial ; hasta (?:mañana|luego)
-        por favor ; merci ; bonjour ; parfait
-    """),
-    "status": _pattern(r"""
-        (?:tests?|build|ci) (?:\w+ )?(?:pass\w*|green|compiles?|ran|went|works)
-        (?:pipeline|suite|everything|it) (?:\w+ )?(?:pass\w*|green|compiles?|ran|went|works)
-        (?:is|are) (?:\w+ )?green ; lint ; pull request ; merge request ; the pr
-        commit(?:ted)? ; pushed ; merged ; deployed ; reviewed ; rebased
-        (?:took|takes) (?:\w+ )?\w+ (?:seconds|minutes|hours) ; done ; applied ; no errors
-        progress ; branch is up ; so far ; as expected ; same (?:speed|result) ; renamed
-        formatting ; läuft durch ; erledigt ; eingestellt und ; gemessen ; grün ; pruebas pasan
-        tests passent
-    """),
-    "you": _pattern(r"""
-        you ; your ; yours ; yourself ; du ; dir ; dein\w* ; ihr ; tú ; tu ; te ; puedes ; vous
-        toi
-    """),
-    "anecdote": _pattern(r"""
-        yesterday ; last (?:night|week|month|time|year) ; tomorrow ; next (?:week|sprint|month)
-        this morning ; today ; monday ; at this point ; lunch ; vacation ; weekend ; screenshot
-        my machine ; gestern ; morgen ; heute ; letzte\w* ; ayer ; mañana ; hoy ; hier ; demain
-    """),
-    "speaker": _pattern(r"i ; i'm ; i've ; my ; ich ; mir ; me ; yo ; je ; j'ai"),
-    "hearsay": _pattern(r"""
-        some(?:body|one) ; said ; says ; asks? whether ; they say ; an idea ; rumou?rs?
-        wants? to ; jemand ; angeblich ; downside ; on the other hand ; netflix ; my first idea
-    """),
-    "joke": re.compile(
-        "[\U0001f600-\U0001f64f\U0001f900-\U0001f9ff\U0001fae0]|\\blol\\b|\\bha(?:ha)+\\b|:-?\\)",
-        re.IGNORECASE,
-    ),
-    "anaphor": _first(r"""
-        it ; it's ; that ; that's ; this ; they ; he ; she ; these ; those ; them ; same
-        there (?:is|are|was) ; das ; dies ; es ; dafür ; eso ; esto ; hay ; ça ; c'est ; il y a
-    """),
-}
-
-ANAPHOR: Final = _first(r"""
+ANAPHOR: Final = first(r"""
     it ; it's ; that ; that's ; this ; they ; he ; she ; these ; those ; them ; das ; dies ; es
     dafür ; eso ; esto ; ça ; c'est
 """)
 """It means what stands before."""
-CURE: Final = _first(r"""
+CURE: Final = first(r"""
     (?:the )?fix(?:ed)? ; solution ; workaround ; i fixed ; lösung ; behoben ; solución
     arreglado ; lo he arreglado ; correction
 """)
-CONTINUES: Final = _first(r"""
+CONTINUES: Final = first(r"""
     it ; that ; this ; they ; these ; those ; otherwise ; because ; the reason ; therefore
     hence ; until ; fix ; fixed ; the fix ; workaround ; for (?:the|that|this) ; reason
     same for ; i (?:\w+ )?(?:fixed|left|added|changed|moved)
@@ -353,13 +250,13 @@ ALL: Final = KEPT | CHATTER
 CLAUSE: Final = re.compile(r"[,:;]| and | und | y | et ")
 CAPITALS: Final = re.compile(r"(?<=[a-z,] )[A-Z][\w-]+")
 
-OPTIONS: Final = _pattern(r"""
+OPTIONS: Final = pattern(r"""
     options? ; approach(?:es)? ; ways? ; alternatives? ; possibilit(?:y|ies) ; candidates?
     ideas? ; could ; might ; choices? ; overview ; proposals? ; suggestions? ; plan ; steps
     wege ; varianten ; möglichkeiten ; vorschläge ; opciones ; alternativas ; formas ; pistes
 """)
 """A list under this offers what nobody has chosen yet."""
-INTRODUCTION: Final = _pattern(r"""
+INTRODUCTION: Final = pattern(r"""
     decisions? ; decided ; agreed ; write it down ; rules? ; conventions? ; config(?:uration)?
     settings? ; open (?:issues?|points?|questions?) ; known issues? ; root causes? ; fix(?:es)?
     result ; findings? ; for the record ; architecture ; entscheidungen? ; beschlossen ; regeln?
@@ -367,29 +264,25 @@ INTRODUCTION: Final = _pattern(r"""
 """)
 
 
-def _label(words: str) -> re.Pattern[str]:
-    return re.compile(rf"\W*(?:\w+ ){{0,3}}(?:{words})\b[^:]{{0,40}}:", re.IGNORECASE)
-
-
 LABELS: Final = {
-    "decision": _label(
+    "decision": label(
         "decisions?|decided?|agreed|conclusion|entscheidung(?:en)?|decisi[oó]n(?:es)?|décisions?"
     ),
-    "pattern": _label("rules?|conventions?|policy|regeln?|bei uns|reglas?|règles?"),
-    "issue": _label(
+    "pattern": label("rules?|conventions?|policy|regeln?|bei uns|reglas?|règles?"),
+    "issue": label(
         "root cause|cause|known (?:issue|limitation)s?|open(?: issues?| points?)?|todo|bug|ursache"
         "|offen|pendientes?|one (?:more )?thing"
     ),
-    "configuration": _label("config(?:uration)?|settings?|einstellungen"),
-    "architecture": _label("architecture|architektur|arquitectura"),
+    "configuration": label("config(?:uration)?|settings?|einstellungen"),
+    "architecture": label("architecture|architektur|arquitectura"),
 }
 
-CONTRAST: Final = _pattern(r"""
+CONTRAST: Final = pattern(r"""
     instead(?: of)? ; rather than ; statt ; anstelle ; anstatt ; en lugar de ; en vez de
     au lieu de
 """)
 """A change, unless the sentence tells why something went wrong."""
-CHANGE: Final = _pattern(r"""
+CHANGE: Final = pattern(r"""
     no longer ; (?:not|n't|never)\b[^.;]{1,80}\bany ?more ; any longer ; becomes? ; replace[sd]?
     supersede[sd]? ; from now on ; after all ; back (?:to|in|out) ; revert(?:ed|s)?
     (?:moves?|moved|goes?) (?:\S+ ){0,6}?(?:from|out|away|back|to)
@@ -399,7 +292,7 @@ CHANGE: Final = _pattern(r"""
     wechseln ; ya no ; a partir de ahora ; pasa(?:mos)? (?:a|de) ; cambia(?:mos)? de ; sustituye
     volvemos a ; ne ~plus ; désormais ; remplacé?
 """)
-REVERSAL: Final = _pattern(r"""
+REVERSAL: Final = pattern(r"""
     back ; after all ; revert(?:ed|s)? ; chang(?:e|ed) (?:my|our) minds? ; on second thou?ghts?
     no longer ; scratch that ; off the table ; never ?mind ; (?:not|n't)\b[^.;]{1,80}\bany ?more
     doch ; zurück ; nicht mehr ; rückgängig ; al final ; volvemos ; ya no ; mejor no
@@ -415,7 +308,7 @@ OUTGOING: Final = re.compile(
     re.IGNORECASE,
 )
 """What a change does away with."""
-RECAP: Final = _pattern(r"""
+RECAP: Final = pattern(r"""
     recap ; to sum up ; summar(?:y|ize|ise) ; summing up ; in short ; tl;?dr ; changelog
     release notes? ; post ?mortem ; wiki ; write down ; pr description ; here we go
     as (?:agreed|decided|discussed) ; once more ; in one line ; commit message ; stand-?up

@@ -13,6 +13,7 @@ from typing import Final
 
 from cco_knowledge.secret_values import REMOVED
 from cco_knowledge.sessions import cues
+from cco_knowledge.sessions.chatter import CHATTER
 from cco_knowledge.sessions.conversation import Passage
 from cco_knowledge.terms import units
 
@@ -127,7 +128,7 @@ def worth_keeping(passage: Passage) -> list[Kept]:
 def score(sentence: str, passage: Passage) -> float:
     """Above 0: worth keeping."""
     n_words = len(sentence.split())
-    if n_words < _LEAST_WORDS or cues.CHATTER["question"].search(sentence):
+    if n_words < _LEAST_WORDS or CHATTER["question"].search(sentence):
         return _BIAS
     n_names = sum(unit.is_name for unit in units(sentence))
     found: dict[str, float] = {
