@@ -204,7 +204,7 @@ def test_a_dry_run_tells_what_would_come_and_stores_nothing(kmctl: Kmctl, tmp_pa
     assert (tmp_path / "r.md").read_text().startswith("# Dry run, nothing was stored")
     assert json.loads((tmp_path / "r.json").read_text()) == told
     assert total(kmctl) == 0
-    assert list((kmctl.home / "migrations").iterdir()) == []
+    assert not (kmctl.home / "migrations").exists()
 
 
 def test_the_script_does_the_same_and_people_are_told(kmctl: Kmctl, tmp_path: Path) -> None:
@@ -228,6 +228,17 @@ def test_what_is_no_old_table_is_said_to_be_none(kmctl: Kmctl, tmp_path: Path) -
     assert kmctl("migrate").code == 2
     assert kmctl("migrate", str(tmp_path), "--undo", "x").code == 2
     assert kmctl("migrate", "--undo", "no-such-run").code == 5
+    assert kmctl("migrate", str(tmp_path), "--report", str(tmp_path / "no/r.json")).code == 2
+
+
+def test_a_folder_whose_name_is_no_text_is_read_too(kmctl: Kmctl, tmp_path: Path) -> None:
+    write_table(tmp_path / "shop", row())
+    (tmp_path / "shop").rename(os.fsdecode(os.fsencode(tmp_path) + b"/sh\xf6p\t"))
+    (kmctl.home / "migrations").mkdir()
+    (kmctl.home / "migrations/other.json").write_text("no report of ours")
+    report = kmctl.json("migrate", str(tmp_path))
+    assert (report["stored"], report["ok"]) == (1, True)
+    assert report["folders"][0]["path"].endswith("/sh\\xf6p\t/orchestra_knowledge.lance")
 
 
 def test_without_a_daemon_nothing_is_begun(home: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """migrate: old knowledge into the daemon, and out again."""
 
-import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -54,6 +53,8 @@ def migrate(
         return _undo(invocation, undo_run)
     if not sources:
         raise click.UsageError("Give at least one SOURCE.")
+    if report_file is not None and not report_file.parent.is_dir():
+        raise click.UsageError(f"There is no folder {report_file.parent} for the report.")
     report = _bring(invocation, [path.absolute() for path in sources], dry_run, report_file)
     show(invocation, report.facts(), lambda _: _print_report(report))
     return 0 if report.is_clean else 1
@@ -63,14 +64,15 @@ def _bring(
     invocation: Invocation, sources: Sequence[Path], dry_run: bool, report_file: Path | None
 ) -> "Report":
     from kmctl.migration.folders import find
-    from kmctl.migration.report import write_report
+    from kmctl.migration.report import named, write_report
     from kmctl.migration.run import Run
 
     places = [place for source in sources for place in find(source)]
     kept_in = _runs_folder(invocation)
-    report = _begun_report(kept_in, list(map(str, sources)), dry_run)
+    report = _begun_report(kept_in, list(map(named, sources)), dry_run)
     kept_as = kept_in / f"{report.run}.json"
     if not dry_run:
+        kept_in.mkdir(mode=0o700, exist_ok=True)
         write_report(report, kept_as)
     Run(
         connect=lambda: connect(invocation, BULK_LIMIT_S),
@@ -88,9 +90,9 @@ def _begun_report(kept_in: Path, sources: list[str], dry_run: bool) -> "Report":
     from kmctl.migration.report import Report
 
     for path in () if dry_run else sorted(kept_in.glob("*.json")):
-        facts = json.loads(path.read_text("utf-8"))
-        if facts["sources"] == sources and not facts["finished"] and not facts["undone"]:
-            return Report.from_facts(facts)
+        earlier = Report.read(path)
+        if earlier is not None and earlier.sources == sources and earlier.is_interrupted:
+            return earlier
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     return Report(run=run, sources=sources, dry_run=dry_run, started=_now())
 
@@ -114,9 +116,7 @@ def _undo(invocation: Invocation, run: str) -> int:
 
 def _runs_folder(invocation: Invocation) -> Path:
     """In the home of the daemon that answers, whichever way it was reached."""
-    folder = Path(ask(invocation, "system.status")["home"]) / "migrations"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    return Path(ask(invocation, "system.status")["home"]) / "migrations"
 
 
 def _now() -> str:

@@ -1,6 +1,7 @@
 """What a run has read, stored, skipped and not been able to read: for programs and for people."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -84,14 +85,27 @@ class Report:
         totals["failed"] = sum(len(folder.failed) for folder in self.folders)
         return {**asdict(self), "folders": folders, **totals, "ok": self.is_clean}
 
+    @property
+    def is_interrupted(self) -> bool:
+        return self.finished is None and self.undone is None
+
     @classmethod
-    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """Without what the folders were: a run that goes on looks at them again."""
+    def read(cls, path: Path) -> Self | None:
+        """Without its folders: a run that goes on looks at them again. None: it is no report."""
         names = ("run", "sources", "dry_run", "started", "finished", "undone")
-        return cls(**{name: facts[name] for name in names})
+        try:
+            facts = json.loads(path.read_text("utf-8"))
+            return cls(**{name: facts[name] for name in names})
+        except (ValueError, TypeError, KeyError):
+            return None
 
     def markdown(self) -> str:
         return "\n".join(_markdown(self)) + "\n"
+
+
+def named(path: Path | str) -> str:
+    """As JSON can say it: a path may hold bytes that are no text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -111,7 +125,7 @@ def _json(facts: Mapping[str, Any]) -> str:
 
 def _write(path: Path, text: str) -> None:
     with whole_file(path) as stream:
-        stream.write(text.encode(errors="backslashreplace"))
+        stream.write(text.encode())
 
 
 def _failures(folder: FolderReport) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from cco_knowledge_client import KnowledgeClient, KnowledgeError
 from kmctl.migration.brought import Brought, Item, Outcome
 from kmctl.migration.folders import Found, NothingThere
 from kmctl.migration.records import Records, is_initialisation, renamed
-from kmctl.migration.report import Failure, FolderReport, Report, Searches
+from kmctl.migration.report import Failure, FolderReport, Report, Searches, named
 from kmctl.migration.tables import NotLegacy, OldTable, Row, Unreadable
 
 _BATCH_RECORDS = 100
@@ -48,7 +48,7 @@ class Run:
             self.report.searches = self._search_sample()
 
     def _bring_place(self, place: Found | NothingThere, calls: ThreadPoolExecutor) -> None:
-        folder = FolderReport(path=str(place.path))
+        folder = FolderReport(path=named(place.path))
         self.report.folders.append(folder)
         if isinstance(place, NothingThere):
             folder.not_read = place.why
@@ -80,7 +80,9 @@ class Run:
             pending.append(calls.submit(self._bring_batch, batch))
             settle(_CALLS_AT_ONCE)
         settle(0)
-        folder.failed += [Failure(one.where, one.why, one.n_rows_lost) for one in table.problems]
+        folder.failed += [
+            Failure(named(one.where), one.why, one.n_rows_lost) for one in table.problems
+        ]
 
     def _new_items(self, rows: Iterable[Row], folder: FolderReport) -> Iterator[Item]:
         records = Records()
