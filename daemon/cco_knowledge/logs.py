@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 import orjson
 
-_OWN = frozenset({"method", "outcome", "ms", "bytes"})
+_OF_A_CALL = frozenset(
+    {"id", "method", "peer", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
+)
+"""What `rpc/observed.py` tells."""
 
 
 def configure(level: str) -> None:
@@ -35,10 +38,17 @@ class _JsonFormatter(logging.Formatter):
 
 class _TerminalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        extra = " ".join(f"{key}={value}" for key, value in _extra(record).items())
-        clock = self.formatTime(record, "%H:%M:%S")
-        return f"{clock} {record.levelname.lower():7} {record.getMessage()} {extra}".rstrip()
+        call = _extra(record)
+        told = _in_short(call) if call else record.getMessage()
+        return f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {told}"
+
+
+def _in_short(call: dict[str, object]) -> str:
+    return (
+        f"{call['method']} {call['outcome']} in {call['ms']} ms (waited {call['queue_ms']}), "
+        f"{call['bytes_in']} B in, {call['bytes_out']} B out, id {call['id']}, peer {call['peer']}"
+    )
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
-    return {key: value for key, value in record.__dict__.items() if key in _OWN}
+    return {key: value for key, value in record.__dict__.items() if key in _OF_A_CALL}

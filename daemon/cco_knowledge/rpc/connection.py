@@ -3,9 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
-import struct
-import sys
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,10 +11,10 @@ from cco_knowledge.rpc import envelope, http
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.rpc.ndjson import NdjsonConnection
+from cco_knowledge.rpc.peer import Peer, peer_of
 from cco_knowledge.rpc.stall import Progress, Stall
 
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
-_DARWIN_LOCAL_PEERCRED = 1
 
 
 class _Framing(Protocol):
@@ -62,7 +59,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self._framing: _Framing | None = None
-        self._is_own_user = False
+        self._peer = Peer()
         self._stall: Stall | None = None
         self._http_progress = Progress.IDLE
         self._has_begun_next = False
@@ -76,7 +73,7 @@ class Connection(asyncio.Protocol):
             return
         self._stall = Stall(transport.abort)
         self._peers.connections[transport] = self
-        self._is_own_user = peer_uid(transport.get_extra_info("socket")) == os.geteuid()
+        self._peer = peer_of(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         if self._framing is None:
@@ -128,28 +125,16 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101  # asyncio's order of calls
         assert self._stall is not None  # noqa: S101
         speaks_ndjson = data[0] in _NDJSON_BEGINNINGS
-        if not self._is_own_user:
+        if self._peer.uid != os.geteuid():
             error = to_wire(Unauthorized("Only the user that runs the daemon may call it."))
             line = envelope.failure(None, error) + b"\n"
             self._transport.write(line if speaks_ndjson else http.refusal(error))
             self._transport.close()
             return None
         if speaks_ndjson:
-            return NdjsonConnection(self._transport, self._peers.dispatcher, self._stall)
+            return NdjsonConnection(
+                self._transport, self._peers.dispatcher, self._stall, self._peer.pid
+            )
         framing = self._peers.http.protocol()
         framing.connection_made(self._transport)
         return framing
-
-
-def peer_uid(connected: socket.socket) -> int | None:
-    """The user at the other end, from the kernel; None when it does not tell."""
-    try:
-        if sys.platform == "linux":
-            _, uid, _ = struct.unpack(
-                "3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-            )
-        else:
-            _, uid = struct.unpack_from("II", connected.getsockopt(0, _DARWIN_LOCAL_PEERCRED, 76))
-    except OSError:
-        return None
-    return int(uid)

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +11,10 @@ from cco_knowledge.rpc import envelope, params, reading
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
+from cco_knowledge.rpc.observed import Arrival, ObservedCall
 from cco_knowledge.service import KnowledgeService
 
 MAX_REQUEST_BYTES = 16 << 20
-
-_log = logging.getLogger(__name__)
 
 SystemHandler = Callable[[], Awaitable[object]]
 
@@ -48,57 +45,54 @@ class Dispatcher:
         finally:
             self.in_flight.discard(task)
 
-    async def answer(self, raw: bytes) -> bytes | None:
+    async def answer(self, raw: bytes, arrival: Arrival) -> bytes | None:
         """The response, or None where the message asks for none."""
         try:
             message = envelope.parse(raw)
         except WireError as error:
-            return envelope.failure(None, error)
-        answers = await asyncio.gather(*map(self._answer_part, message.parts))
+            return _refused(error, arrival)
+        answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
         return envelope.joined(
             [answer for answer in answers if answer is not None], is_batch=message.is_batch
         )
 
-    async def _answer_part(self, part: Call | WireError) -> bytes | None:
+    async def _part(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
         if isinstance(part, WireError):
-            return envelope.failure(part.request_id, part)
+            return _refused(part, arrival)
         self.n_calls += 1
-        begun = time.perf_counter()
-        outcome = "ok"
+        observed = ObservedCall(arrival, part.id, part.method)
+        outcome, response = "cancelled", b""
         try:
-            result = await self._call(part)
-            response = envelope.success(part.id, result)
+            result = await self._call(part, observed)
+            outcome, response = "ok", envelope.success(part.id, result)
         except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
             wire = to_wire(error)
-            outcome = wire.reason
-            response = envelope.failure(part.id, wire)
-        _log.info(
-            "call",
-            extra={
-                "method": part.method if self._knows(part.method) else "unknown",
-                "outcome": outcome,
-                "ms": round((time.perf_counter() - begun) * 1000, 1),
-                "bytes": len(response),
-            },
-        )
+            outcome, response = wire.reason, envelope.failure(part.id, wire)
+        finally:
+            observed.end(outcome, 0 if part.id is NO_ID else len(response))
         return None if part.id is NO_ID else response
 
-    async def _call(self, call: Call) -> object:
+    async def _call(self, call: Call, observed: ObservedCall) -> object:
         if call.method in SYSTEM:
             reading.read(params.NoParams, call.params)
+            observed.begin()
             return await self.system[call.method]()
         method = METHODS.get(call.method)
         if method is None:
             raise WireError("method_not_found", "This method does not exist.")
         if self.draining:
             raise Unavailable("The daemon is stopping. Try again in a moment.")
-        return await self._within_deadline(method, reading.read(method.params, call.params))
+        given = reading.read(method.params, call.params)
+        return await self._within_deadline(method, given, observed)
 
-    async def _within_deadline(self, method: Method, given: params.Params) -> object:
+    async def _within_deadline(
+        self, method: Method, given: params.Params, observed: ObservedCall
+    ) -> object:
         deadline_s = self.deadlines_s[method.deadline]
         try:
             async with asyncio.timeout(deadline_s):
                 service = await asyncio.shield(self.service)
+                observed.begin()
                 return await method.handler(service, given)
         except TimeoutError as error:
             raise DeadlineExceeded(
@@ -106,5 +100,9 @@ class Dispatcher:
                 "stored; sending it again does no harm."
             ) from error
 
-    def _knows(self, method: str) -> bool:
-        return method in METHODS or method in SYSTEM
+
+def _refused(error: WireError, arrival: Arrival) -> bytes:
+    """What is no valid request, and so was never called."""
+    response = envelope.failure(error.request_id, error)
+    ObservedCall(arrival, error.request_id).end(error.reason, len(response))
+    return response

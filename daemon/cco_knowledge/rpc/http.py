@@ -15,6 +15,8 @@ from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.ndjson import too_large
+from cco_knowledge.rpc.observed import Arrival
+from cco_knowledge.rpc.peer import peer_of
 from cco_knowledge.rpc.stall import Progress
 
 OnProgress = Callable[[asyncio.BaseTransport | None, Progress], None]
@@ -66,9 +68,10 @@ class HttpServer(web.Server):
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return _error(413, too_large())
+        arrival = Arrival(_peer_pid(request), len(body))
         self._on_progress(request.transport, Progress.CALLING)
         with self._dispatcher.accepted():
-            response = await self._dispatcher.answer(body)
+            response = await self._dispatcher.answer(body, arrival)
         return web.Response(status=204) if response is None else _json(200, response)
 
     async def healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
@@ -132,6 +135,12 @@ def _request(
         asyncio.get_running_loop(),
         client_max_size=MAX_REQUEST_BYTES,
     )
+
+
+def _peer_pid(request: web.BaseRequest) -> int | None:
+    """None once the connection is lost."""
+    connected = request.get_extra_info("socket")
+    return None if connected is None else peer_of(connected).pid
 
 
 def _json(status: int, body: bytes) -> web.Response:

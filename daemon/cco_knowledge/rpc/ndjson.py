@@ -6,6 +6,7 @@ from collections import deque
 from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError
+from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.stall import Stall
 
 _MAX_CALLS_AT_ONCE = 16
@@ -15,14 +16,21 @@ _MAX_CALLS_AT_ONCE = 16
 class NdjsonConnection:
     """Bytes of one connection in, answers out."""
 
-    def __init__(self, transport: asyncio.Transport, dispatcher: Dispatcher, stall: Stall) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        dispatcher: Dispatcher,
+        stall: Stall,
+        peer_pid: int | None,
+    ) -> None:
         self._transport = transport
         self._dispatcher = dispatcher
         self._stall = stall
+        self._peer_pid = peer_pid
         self._pieces: list[bytes] = []
         self._size_bytes = 0
         self._is_skipping = False
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[tuple[bytes, Arrival]] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._is_writable = asyncio.Event()
         self._is_writable.set()
@@ -75,12 +83,12 @@ class NdjsonConnection:
         self._is_skipping = False
         if was_skipping or not line.strip():
             return
-        self._lines.append(line)
+        self._lines.append((line, Arrival(self._peer_pid, len(line))))
 
     def _go_on(self) -> None:
         """Begin what waits, then read on, or stop reading: a peer is not late meanwhile."""
         while self._lines and self._may_begin():
-            call = asyncio.create_task(self._answer(self._lines.popleft()))
+            call = asyncio.create_task(self._answer(*self._lines.popleft()))
             self._calls.add(call)
             call.add_done_callback(self._answered)
         if self._transport.is_closing():
@@ -96,9 +104,9 @@ class NdjsonConnection:
     def _may_begin(self) -> bool:
         return len(self._calls) < _MAX_CALLS_AT_ONCE and self._is_writable.is_set()
 
-    async def _answer(self, line: bytes) -> None:
+    async def _answer(self, line: bytes, arrival: Arrival) -> None:
         with self._dispatcher.accepted():
-            response = await self._dispatcher.answer(line)
+            response = await self._dispatcher.answer(line, arrival)
             await self._is_writable.wait()
             if response is not None and not self._transport.is_closing():
                 self._transport.write(response + b"\n")
