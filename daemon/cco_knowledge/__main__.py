@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cco_knowledge import __version__
 from cco_knowledge.errors import KnowledgeError
@@ -35,7 +36,9 @@ def _serve(options: argparse.Namespace) -> None:
     os.umask(0o077)
     paths.prepare_home(loaded.home)
     paths.check_socket_path(loaded.socket_path)
-    logs.configure(loaded.config.log.level)
+    log = loaded.config.log
+    file = options.log_file and logs.LogFile(options.log_file, log.max_bytes, log.backups)
+    logs.configure(log.level, file)
     # NOTE: before the libraries that runtime imports: they start threads, and with the first of
     # them glibc has decided how many arenas there may be.
     process_memory.tune_allocator()
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECTION.KEY=VALUE",
         help="any other setting; may be repeated (docs/settings.md lists them)",
     )
+    parser.add_argument("--log-file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=__version__)
     return parser

@@ -74,6 +74,10 @@ class LimitsConfig(_Section, frozen=True):
 class LogConfig(_Section, frozen=True):
     level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
     """`debug`, `info`, `warning` or `error`."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1 << 10)] = 10 << 20
+    """A detached daemon begins a new file when its log has this size."""
+    backups: _Count = 3
+    """Old log files kept: `knowledge.log.1` is the newest."""
 
 
 class Config(_Section, frozen=True):

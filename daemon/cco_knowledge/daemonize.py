@@ -97,6 +97,8 @@ def _log_tail(log: Path, log_start_bytes: int) -> str:
     """The end of what was logged since this start."""
     with log.open("rb") as file:
         end_bytes = file.seek(0, os.SEEK_END)
+        if end_bytes < log_start_bytes:  # it has begun a new file
+            log_start_bytes = 0
         file.seek(max(log_start_bytes, end_bytes - _LOG_TAIL_BYTES))
         return file.read().decode("utf-8", "replace").strip() or "(nothing)"
 
@@ -116,7 +118,8 @@ def _detach_and_become_daemon() -> None:
         stderr=sys.stderr,
     )
     context.open()
-    command = [*_PYTHON, "cco_knowledge", "--ready-fd", writer, *arguments]
+    own = ["--ready-fd", writer, "--log-file", str(Home(Path(home_path)).log)]
+    command = [*_PYTHON, "cco_knowledge", *own, *arguments]
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 

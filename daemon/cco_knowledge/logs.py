@@ -1,8 +1,13 @@
 """Log lines: JSON for machines, short text on a terminal. Never texts, queries or vectors."""
 
 import logging
+import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 import orjson
 
@@ -12,15 +17,40 @@ _OF_A_CALL = frozenset(
 """What `rpc/observed.py` tells."""
 
 
-def configure(level: str) -> None:
-    """Send the log to stderr without tracebacks, where systemd, launchd or the log file take it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_TerminalFormatter() if sys.stderr.isatty() else _JsonFormatter())
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """Where a detached daemon logs, and how much of it is kept."""
+
+    path: Path
+    max_bytes: int
+    backups: int
+
+
+def configure(level: str, file: LogFile | None = None) -> None:
+    """Send the log to stderr, where systemd or launchd take it, or to a file. No tracebacks."""
+    handler = _RotatingFile(file) if file else logging.StreamHandler(sys.stderr)
+    is_for_people = file is None and sys.stderr.isatty()
+    handler.setFormatter(_TerminalFormatter() if is_for_people else _JsonFormatter())
     for name in ("cco_knowledge", "aiohttp", "asyncio"):
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         logger.setLevel(level.upper() if name == "cco_knowledge" else logging.WARNING)
         logger.propagate = False
+
+
+class _RotatingFile(RotatingFileHandler):
+    """Takes stdout and stderr along, so that what native libraries print is in the log too."""
+
+    def __init__(self, file: LogFile) -> None:
+        super().__init__(
+            file.path, maxBytes=file.max_bytes, backupCount=file.backups, encoding="utf-8"
+        )
+
+    def _open(self) -> TextIOWrapper:
+        stream = super()._open()
+        for standard in (1, 2):
+            os.dup2(stream.fileno(), standard)
+        return stream
 
 
 class _JsonFormatter(logging.Formatter):

@@ -76,7 +76,11 @@ def test_it_returns_the_pid_of_a_daemon_of_its_own(home: Home, program: Any) -> 
     pid = launch_detached(home, ["--home", str(home.path), "--model", "m"], 30)
     facts = json.loads((home.path / "facts").read_text())
     end(pid)
-    assert facts.pop("arguments")[2:] == ["--home", str(home.path), "--model", "m"]
+    assert facts.pop("arguments")[2:] == [
+        *("--log-file", str(home.log)),
+        *("--home", str(home.path)),
+        *("--model", "m"),
+    ]
     assert facts == {
         "pid": pid,
         "leads_its_session": False,
