@@ -18,9 +18,10 @@ from cco_knowledge import __version__, listen, process_memory
 from cco_knowledge.config import Config, LoadedConfig
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.errors import Unavailable
+from cco_knowledge.metrics import Durations, measure_loop_lag
 from cco_knowledge.models import resolve_model
 from cco_knowledge.paths import Home
-from cco_knowledge.rpc import results
+from cco_knowledge.rpc import results, snapshot
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
@@ -67,6 +68,7 @@ class _Daemon:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._n_calls_seen = 0
+        self._loop_lag = Durations()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -91,14 +93,17 @@ class _Daemon:
             is_alive=lambda: self._parts is None or self._parts.store.is_alive,
             is_ready=lambda: self._parts is not None,
             on_progress=self._on_progress,
+            metrics=self._metrics,
         )
         self._peers = Peers(self._dispatcher, http, self._config.socket.max_connections)
         listening = listen.bind(self._socket_path)
         own_inode = listen.inode(self._socket_path)
         server = await loop.create_unix_server(self._peers.connection, sock=listening)
+        measuring = asyncio.create_task(measure_loop_lag(self._loop_lag), name="loop lag")
         try:
             await self._serve(ready, own_inode)
         finally:
+            measuring.cancel()
             if not ready.done():
                 ready.set_exception(Unavailable("The daemon could not start; its log says why."))
                 ready.exception()  # nobody may be waiting for it
@@ -191,6 +196,17 @@ class _Daemon:
         if connection is not None:
             connection.http_progress(progress)
 
+    async def _metrics(self) -> bytes:
+        observed = snapshot.Observed(self._dispatcher, self._loop_lag, self._home.path, self._begun)
+        parts = self._parts
+        seen = await snapshot.take(
+            observed,
+            len(self._peers.connections),
+            parts.engine if parts else None,
+            parts.store if parts else None,
+        )
+        return await asyncio.to_thread(_exposed, seen)
+
     async def _discover(self) -> object:
         from cco_knowledge.rpc.discover import encoded_document  # few ever ask
 
@@ -214,3 +230,9 @@ class _Daemon:
             "embedding": msgspec.to_builtins(parts.engine.facts()) if parts else None,
             "rss_bytes": process_memory.resident_bytes(),
         }
+
+
+def _exposed(seen: snapshot.Snapshot) -> bytes:
+    from cco_knowledge.rpc.exposition import exposition  # few are ever scraped
+
+    return exposition(seen)

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(path for root in ("daemon", "client") for path in (ROOT / root).rglob("*.py"))
 MAX_LINES = 400
 TEST_MAX_LINES = 500
-HEAVY = ("numpy", "pydantic", "requests", "jinja2", "diskcache", "click", "rich", "gguf", "daemon")
+HEAVY = (
+    *("numpy", "pydantic", "requests", "jinja2", "diskcache", "click", "rich", "gguf", "daemon"),
+    "prometheus_client",
+)
 
 
 @pytest.mark.parametrize("folder", ["daemon", "client", "packaging", "scripts"])

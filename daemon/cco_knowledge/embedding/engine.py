@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import heapq
 import itertools
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from cco_knowledge.embedding.interface import Priority
 from cco_knowledge.embedding.native import Context, Model
 from cco_knowledge.embedding.passages import Span, split
 from cco_knowledge.errors import EmbeddingFailed, Overloaded, Unavailable
+from cco_knowledge.metrics import EmbeddingWork
 from cco_knowledge.models import ModelSpec
 from cco_knowledge.types import ModelIdentity, Passage, Vector
 from cco_knowledge.vectors import mean
@@ -42,6 +44,8 @@ class _Worker:
     number: int
     executor: ThreadPoolExecutor = field(compare=False)
     context: Context | None = field(default=None, compare=False)
+    n_embedded: int = field(default=0, compare=False)
+    embedding_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(order=True, slots=True)
@@ -96,6 +100,13 @@ class Engine:
             cache_size=self._cache.size,
             cache_hits=self._cache.hits,
             cache_misses=self._cache.misses,
+        )
+
+    def work(self) -> EmbeddingWork:
+        """Since the start. Each thread counts its own; nobody else writes there."""
+        return EmbeddingWork(
+            passages=sum(worker.n_embedded for worker in self._workers),
+            seconds=sum(worker.embedding_s for worker in self._workers),
         )
 
     async def close(self) -> None:
@@ -215,7 +226,11 @@ class Engine:
             worker.context = self._model.new_context(self._spec.window_tokens, self._spec.pooling)
         is_first_and_alone = worker.number == 0 and len(self._idle) == self._threads - 1
         n_threads = self._threads if is_first_and_alone and not self._waiting else 1
-        return worker.context.embed(tokens, n_threads)
+        begun_s = time.perf_counter()
+        vector = worker.context.embed(tokens, n_threads)
+        worker.embedding_s += time.perf_counter() - begun_s
+        worker.n_embedded += 1
+        return vector
 
 
 class _Cache:

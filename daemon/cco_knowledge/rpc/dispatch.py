@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cco_knowledge.errors import DeadlineExceeded, Unavailable
+from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc import envelope, params, reading
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
@@ -32,6 +33,7 @@ class Dispatcher:
     service: "asyncio.Future[KnowledgeService]"
     draining: bool = False
     n_calls: int = 0
+    calls: CallCounts = field(default_factory=CallCounts)
     in_flight: "set[asyncio.Task[Any]]" = field(default_factory=set)
 
     @contextlib.contextmanager
@@ -50,7 +52,7 @@ class Dispatcher:
         try:
             message = envelope.parse(raw)
         except WireError as error:
-            return _refused(error, arrival)
+            return self._refuse(error, arrival)
         answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
         return envelope.joined(
             [answer for answer in answers if answer is not None], is_batch=message.is_batch
@@ -58,9 +60,9 @@ class Dispatcher:
 
     async def _part(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
         if isinstance(part, WireError):
-            return _refused(part, arrival)
+            return self._refuse(part, arrival)
         self.n_calls += 1
-        observed = ObservedCall(arrival, part.id, part.method)
+        observed = ObservedCall(self.calls, arrival, part.id, part.method)
         outcome, response = "cancelled", b""
         try:
             result = await self._call(part, observed)
@@ -100,9 +102,8 @@ class Dispatcher:
                 "stored; sending it again does no harm."
             ) from error
 
-
-def _refused(error: WireError, arrival: Arrival) -> bytes:
-    """What is no valid request, and so was never called."""
-    response = envelope.failure(error.request_id, error)
-    ObservedCall(arrival, error.request_id).end(error.reason, len(response))
-    return response
+    def _refuse(self, error: WireError, arrival: Arrival) -> bytes:
+        """What is no valid request, and so was never called."""
+        response = envelope.failure(error.request_id, error)
+        ObservedCall(self.calls, arrival, error.request_id).end(error.reason, len(response))
+        return response

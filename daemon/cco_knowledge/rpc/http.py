@@ -32,12 +32,14 @@ class HttpServer(web.Server):
         is_alive: Callable[[], bool],
         is_ready: Callable[[], bool],
         on_progress: OnProgress,
+        metrics: Callable[[], Awaitable[bytes]],
     ) -> None:
         super().__init__(self._handle, request_factory=_request, access_log=None)
         self._dispatcher = dispatcher
         self._is_alive = is_alive
         self._is_ready = is_ready
         self._on_progress = on_progress
+        self._metrics = metrics
 
     def protocol(self) -> RequestHandler:
         return _Handler(
@@ -52,7 +54,9 @@ class HttpServer(web.Server):
         try:
             answer = _ROUTES.get(request.path)
             if answer is None:
-                return _error(404, WireError.invalid_request("POST /rpc, GET /healthz or /readyz."))
+                return _error(
+                    404, WireError.invalid_request("POST /rpc, GET /healthz, /readyz or /metrics.")
+                )
             return await answer(self, request)
         finally:
             self._on_progress(request.transport, Progress.IDLE)
@@ -85,11 +89,17 @@ class HttpServer(web.Server):
             return _json(200, b'{"status":"ready"}')
         return _error(503, to_wire(Unavailable("The model and the store are being loaded.")))
 
+    async def metrics(self, _request: web.BaseRequest) -> web.StreamResponse:
+        response = web.Response(body=await self._metrics())
+        response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
+        return response
+
 
 _ROUTES: dict[str, Callable[[HttpServer, web.BaseRequest], Awaitable[web.StreamResponse]]] = {
     "/rpc": HttpServer.rpc,
     "/healthz": HttpServer.healthz,
     "/readyz": HttpServer.readyz,
+    "/metrics": HttpServer.metrics,
 }
 
 

@@ -1,10 +1,11 @@
-"""What is told of a call, and no word of what it said: one line in the log."""
+"""What is told of a call, and no word of what it said: one line in the log, and counts."""
 
 import logging
 import re
 import time
 from dataclasses import dataclass, field
 
+from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc.envelope import NO_ID, RequestId
 from cco_knowledge.rpc.methods import METHODS, SYSTEM
 
@@ -29,6 +30,7 @@ class Arrival:
 class ObservedCall:
     """One call, or one part of a batch that is none, from its arrival to its answer."""
 
+    counts: CallCounts
     arrival: Arrival
     id: RequestId = None
     method: str = UNKNOWN_METHOD
@@ -41,16 +43,20 @@ class ObservedCall:
 
     def end(self, outcome: str, n_bytes: int) -> None:
         now_s = time.perf_counter()
-        begun_s = self.begun_s or now_s
+        begun_s = now_s if self.begun_s is None else self.begun_s
+        method = known_method(self.method)
+        waited_s, worked_s = begun_s - self.arrival.at_s, now_s - begun_s
+        was_refused = self.begun_s is None
+        self.counts.count(method, outcome, waited_s, None if was_refused else worked_s)
         _log.info(
             "call",
             extra={
                 "id": plain_id(self.id),
-                "method": known_method(self.method),
+                "method": method,
                 "peer": self.arrival.peer_pid,
                 "outcome": outcome,
-                "queue_ms": round((begun_s - self.arrival.at_s) * 1000, 1),
-                "ms": round((now_s - begun_s) * 1000, 1),
+                "queue_ms": round(waited_s * 1000, 1),
+                "ms": round(worked_s * 1000, 1),
                 "bytes_in": self.arrival.n_bytes,
                 "bytes_out": n_bytes,
             },

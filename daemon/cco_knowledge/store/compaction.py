@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
+from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store.native import panics_caught
 
 _COMMITS = 16
@@ -30,8 +31,9 @@ _log = logging.getLogger(__name__)
 class Compaction:
     """Runs in the background beside inserts; the writer calls `finish` before other changes."""
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, work: StoreWork) -> None:
         self._table = table
+        self._work = work
         self._commits = 0
         self._rows = 0
         self._waiting: asyncio.TimerHandle | None = None
@@ -76,8 +78,10 @@ class Compaction:
                 if commits < n_stored / _ROWS_PER_COMMIT and rows < n_stored / _ROWS_SHARE:
                     return
                 await self._table.optimize(cleanup_since_ms=_KEPT_VERSIONS_MS)
+                self._work.compactions += 1
         except (RuntimeError, ValueError, OSError) as error:
             # The table stays whole; the next commits try again.
+            self._work.compaction_failures += 1
             _log.warning("compaction failed: %s", type(error).__name__)
         self._commits -= commits
         self._rows -= rows

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from cco_knowledge.errors import Conflict, NotFound, StartRefused
+from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store import duplicates, schema
 from cco_knowledge.store.compaction import Compaction
 from cco_knowledge.store.durability import Disk
@@ -50,7 +51,8 @@ class LanceStore(LanceReads):
         self._types: set[str] = set()
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
-        self._compaction = Compaction(table)
+        self.work = StoreWork()
+        self._compaction = Compaction(table, self.work)
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -194,7 +196,7 @@ class LanceStore(LanceReads):
         batch = await self._to_batch(new)
         for embedded in new:
             self._learn(embedded)
-        with translated("write"):
+        with translated("write"), self.work.commit(batch.num_rows):
             self._disk.check_present()
             if decided.successors:
                 # NOTE: an append and a compaction get along; an update would make it fail.
@@ -276,7 +278,7 @@ class LanceStore(LanceReads):
         async def alone() -> _T:
             # NOTE: an append and a compaction get along; a delete or update would make it fail.
             await self._compaction.finish()
-            with translated("write"):
+            with translated("write"), self.work.commit():
                 result = await apply()
                 await self._sync()
             self._compaction.after_commit()

@@ -1,0 +1,86 @@
+"""All that is measured, at one moment."""
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cco_knowledge import __version__, process_memory
+from cco_knowledge.embedding.engine import Engine, EngineFacts
+from cco_knowledge.errors import KnowledgeError
+from cco_knowledge.metrics import CallCounts, Durations, EmbeddingWork, StoreWork
+from cco_knowledge.rpc.dispatch import Dispatcher
+from cco_knowledge.store.lance import LanceStore
+from cco_knowledge.types import StoreFacts
+
+_TABLE_LIMIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSeen:
+    model: str
+    facts: EngineFacts
+    work: EmbeddingWork
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSeen:
+    work: StoreWork
+    table: StoreFacts | None
+    """None when the table cannot be asked now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    uptime_s: float
+    calls: CallCounts
+    in_progress: int
+    connections: int
+    loop_lag: Durations
+    resident_bytes: int
+    open_files: int
+    disk_free_bytes: int
+    engine: EngineSeen | None
+    """None while it is loaded, as the store."""
+    store: StoreSeen | None
+    version: str = __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What there is from the start."""
+
+    dispatcher: Dispatcher
+    loop_lag: Durations
+    home: Path
+    begun_s: float
+    """On the monotonic clock."""
+
+
+async def take(
+    observed: Observed, n_connections: int, engine: Engine | None, store: LanceStore | None
+) -> Snapshot:
+    store_seen = await _look_at(store) if store is not None else None
+    return Snapshot(
+        uptime_s=time.monotonic() - observed.begun_s,
+        calls=observed.dispatcher.calls.copy(),
+        in_progress=len(observed.dispatcher.in_flight),
+        connections=n_connections,
+        loop_lag=observed.loop_lag.copy(),
+        resident_bytes=process_memory.resident_bytes(),
+        open_files=sum(1 for _ in Path("/dev/fd").iterdir()) - 1,  # but the one that lists them
+        disk_free_bytes=shutil.disk_usage(observed.home).free,
+        engine=EngineSeen(engine.identity.name, engine.facts(), engine.work()) if engine else None,
+        store=store_seen,
+    )
+
+
+async def _look_at(store: LanceStore) -> StoreSeen:
+    """A store that fails or hangs is what the other figures are needed for."""
+    try:
+        async with asyncio.timeout(_TABLE_LIMIT_S):
+            table = await store.facts()
+    except (KnowledgeError, TimeoutError):
+        table = None
+    return StoreSeen(store.work.copy(), table)
