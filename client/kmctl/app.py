@@ -21,6 +21,7 @@ _COMMANDS = {
     "update": "entries:update",
     "delete": "entries:delete",
     "stats": "upkeep:stats",
+    "metrics": "metrics:metrics",
     "cleanup": "upkeep:cleanup",
     "export": "exporting:export",
     "import": "importing:import_",

@@ -42,7 +42,7 @@ ALL_COMMANDS = list(all_commands())
 def test_every_command_of_the_contract_is_there() -> None:
     names = (
         "start stop restart status health version call store search context query get update "
-        "delete stats cleanup export import migrate eval model config hooks mcp discover"
+        "delete stats cleanup export import migrate eval model config hooks mcp discover metrics"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {
@@ -117,6 +117,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], command: Any) -> None:
         ("update", "x", "--text", "y"),
         ("delete", "x"),
         ("stats",),
+        ("metrics",),
         ("cleanup", "--dry-run"),
         ("call", "system.ping"),
         ("export", "-"),
