@@ -11,7 +11,7 @@ from cco_knowledge import logs
 from cco_knowledge.rpc.envelope import NO_ID
 from cco_knowledge.rpc.observed import plain_id
 from process import Daemon
-from wire import FRAMINGS, answer, answers, request
+from wire import FRAMINGS, MAX_REQUEST_BYTES, answer, answers, http_post, request
 
 MARK = "xylophone-4711"
 FIELDS = {"id", "method", "peer", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
@@ -69,6 +69,18 @@ def test_a_message_that_is_no_json_has_its_line(shared_daemon: Daemon, framing: 
     (line,) = calls_after(shared_daemon, begin)
     assert (line["id"], line["outcome"]) == ("(null)", "parse_error")
     assert MARK not in shared_daemon.stderr[begin:]
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_request_that_is_too_large_has_its_line(shared_daemon: Daemon, framing: str) -> None:
+    begin = len(shared_daemon.stderr)
+    body = b" " * MAX_REQUEST_BYTES + b"{}"
+    with shared_daemon.raw() as raw:
+        raw.send(body + b"\n" if framing == "ndjson" else http_post(body))
+        _ = raw.line() if framing == "ndjson" else raw.http_reply()
+    (line,) = calls_after(shared_daemon, begin)
+    assert (line["method"], line["outcome"]) == ("unknown", "too_large")
+    assert line["bytes_in"] > MAX_REQUEST_BYTES
 
 
 def test_no_line_holds_what_was_stored_or_asked(shared_daemon: Daemon, project: str) -> None:

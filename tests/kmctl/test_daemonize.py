@@ -113,6 +113,19 @@ def test_a_crash_shows_the_end_of_this_starts_log(home: Home, program: Any) -> N
     assert str(home.log) in str(caught.value)
 
 
+def test_a_crash_shows_a_log_that_was_begun_anew(home: Home, program: Any) -> None:
+    home.log.parent.mkdir()
+    home.log.write_text("of an earlier start\n" * 100)
+    program("""
+        log = home / "logs" / "knowledge.log"
+        log.rename(log.with_suffix(".log.1"))
+        log.write_text("no such luck")
+    """)
+    with pytest.raises(StartRefused, match="no such luck") as caught:
+        launch_detached(home, ["--home", str(home.path)], 30)
+    assert "earlier" not in str(caught.value)
+
+
 def test_a_slow_start_goes_on(home: Home, program: Any) -> None:
     os.mkfifo(home.path / "begun")
     program("""

@@ -52,7 +52,7 @@ class Dispatcher:
         try:
             message = envelope.parse(raw)
         except WireError as error:
-            return self._refuse(error, arrival)
+            return self.refuse(error, arrival)
         answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
         return envelope.joined(
             [answer for answer in answers if answer is not None], is_batch=message.is_batch
@@ -60,7 +60,7 @@ class Dispatcher:
 
     async def _part(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
         if isinstance(part, WireError):
-            return self._refuse(part, arrival)
+            return self.refuse(part, arrival)
         self.n_calls += 1
         observed = ObservedCall(self.calls, arrival, part.id, part.method)
         outcome, response = "cancelled", b""
@@ -102,8 +102,8 @@ class Dispatcher:
                 "stored; sending it again does no harm."
             ) from error
 
-    def _refuse(self, error: WireError, arrival: Arrival) -> bytes:
-        """What is no valid request, and so was never called."""
+    def refuse(self, error: WireError, arrival: Arrival) -> bytes:
+        """The answer to what is no valid request, and so is never called."""
         response = envelope.failure(error.request_id, error)
         ObservedCall(self.calls, arrival, error.request_id).end(error.reason, len(response))
         return response

@@ -71,7 +71,8 @@ class HttpServer(web.Server):
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return _error(413, too_large())
+            arrival = Arrival(_peer_pid(request), request.content_length or MAX_REQUEST_BYTES)
+            return _json(413, self._dispatcher.refuse(too_large(), arrival))
         arrival = Arrival(_peer_pid(request), len(body))
         self._on_progress(request.transport, Progress.CALLING)
         with self._dispatcher.accepted():

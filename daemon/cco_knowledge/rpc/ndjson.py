@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 
-from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError
 from cco_knowledge.rpc.observed import Arrival
@@ -73,7 +72,8 @@ class NdjsonConnection:
         if self._size_bytes > MAX_REQUEST_BYTES:
             self._pieces.clear()
             self._is_skipping = True
-            self._transport.write(envelope.failure(None, too_large()) + b"\n")
+            arrival = Arrival(self._peer_pid, self._size_bytes)
+            self._transport.write(self._dispatcher.refuse(too_large(), arrival) + b"\n")
 
     def _end_line(self) -> None:
         line = b"".join(self._pieces)
