@@ -26,6 +26,7 @@ _COMMANDS = {
     "import": "importing:import_",
     "migrate": "migrating:migrate",
     "eval": "evaluating:eval_",
+    "doctor": "doctor:doctor",
     "model": "model:model",
     "config": "config:config",
     "hooks": "hooks:hooks",
