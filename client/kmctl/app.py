@@ -26,6 +26,7 @@ _COMMANDS = {
     "import": "importing:import_",
     "migrate": "migrating:migrate",
     "eval": "evaluating:eval_",
+    "logs": "logs:logs",
     "doctor": "doctor:doctor",
     "model": "model:model",
     "config": "config:config",
@@ -33,6 +34,7 @@ _COMMANDS = {
     "mcp": "mcp:mcp",
     "discover": "discover:discover",
     "call": "call:call",
+    "completion": "completion:completion",
 }
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ _LOOKED_BACK = 200
 _REFUSAL = "cco-knowledged: "
 
 
-def last_lines(path: Path, n_lines: int) -> list[str]:
-    """Read from the end, however long it is, but no more than 64 MiB. Raises OSError."""
+def last_lines(path: Path, n_lines: int, end: int | None = None) -> list[str]:
+    """Before the place `end`; at most 64 MiB of a log of any length. Raises OSError."""
     blocks: list[bytes] = []
     n_newlines = 0
     with path.open("rb") as file:
-        at = file.seek(0, os.SEEK_END)
+        at = file.seek(0, os.SEEK_END) if end is None else end
         while at and n_newlines <= n_lines and len(blocks) * _BLOCK_BYTES < _MOST_BYTES:
             size = min(_BLOCK_BYTES, at)
             at = file.seek(at - size)
@@ -26,6 +26,22 @@ def last_lines(path: Path, n_lines: int) -> list[str]:
             n_newlines += blocks[-1].count(b"\n")
     data = b"".join(reversed(blocks))
     return data.decode("utf-8", "replace").splitlines()[-n_lines:] if n_lines else []
+
+
+def following(path: Path, at: int, wait: Callable[[], None]) -> Iterator[str]:
+    """Each line that is written after the place `at`; from the beginning of a log emptied since."""
+    unfinished = b""
+    while True:
+        wait()
+        size_bytes = path.stat().st_size
+        if size_bytes < at:
+            at, unfinished = 0, b""
+        with path.open("rb") as file:
+            file.seek(at)
+            data = file.read(size_bytes - at)
+        at += len(data)
+        *lines, unfinished = (unfinished + data).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in lines)
 
 
 def parsed(line: str) -> dict[str, Any]:
