@@ -28,6 +28,7 @@ _COMMANDS = {
     "eval": "evaluating:eval_",
     "logs": "logs:logs",
     "doctor": "doctor:doctor",
+    "bugreport": "bugreport:bugreport",
     "model": "model:model",
     "config": "config:config",
     "hooks": "hooks:hooks",
