@@ -33,6 +33,9 @@ def following(path: Path, at: int, wait: Callable[[], None]) -> Iterator[str]:
     unfinished = b""
     while True:
         wait()
+        if not path.exists():  # moved away; a new one will come
+            at, unfinished = 0, b""
+            continue
         size_bytes = path.stat().st_size
         if size_bytes < at:
             at, unfinished = 0, b""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cco_knowledge.store.schema import SCHEMA_VERSION
 from conftest import StartDaemon
 from doctor.conftest import Command
 from kmctl.bugreport.privacy import privacy_of
@@ -96,11 +97,11 @@ def assert_useful(parts: dict[str, Any]) -> None:
     assert parts["statistics.json"]["total_records"] == 2
     assert parts["statistics.json"]["projects"] == [2]
     assert parts["statistics.json"]["other_types"] == [1]
-    assert parts["statistics.json"]["schema_version"] == 3
+    assert parts["statistics.json"]["schema_version"] == SCHEMA_VERSION
     assert parts["statistics.json"]["model"]["name"] == "all-MiniLM-L6-v2"
     assert parts["daemon.json"]["ready"] is True
     assert parts["files.json"]["knowledge.toml"]["mode"] == "-rw-------"
-    assert "lancedb" in parts["versions.json"]["packages"]
+    assert parts["versions.json"]["packages"]["llama-cpp-python"]
     values = {setting["key"]: setting["value"] for setting in parts["configuration.json"]}
     assert values["knowledge.extra_types"] == "(1 values)"
     assert values["limits.drain_s"] == 30.0
@@ -129,4 +130,4 @@ def test_the_user_is_told_what_it_holds(command: Command, tmp_path: Path) -> Non
 def test_other_paths_are_taken_out() -> None:
     privacy = privacy_of(Path("/srv/acme/.cco"), ["/srv/acme/my models/acme.gguf", "acme"])
     text = "/srv/acme/.cco/logs, /opt/x/y; /srv/acme/my models/acme.gguf (~/z) and acme: 1/2"
-    assert privacy.scrub(text) == ("<home>/logs, <path>; <private> (<path>) and <private>: 1/2")
+    assert privacy.scrub(text) == ("<home>/logs, <path>; <path> (<path>) and <private>: 1/2")

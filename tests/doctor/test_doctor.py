@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from cco_knowledge import __version__
+from conftest import StartDaemon
 from doctor.conftest import Command
 from kmctl.doctor.checks import CHECKS
 from kmctl.doctor.file_systems import linux_mounts, macos_mounts, mounted, synchroniser_of
+from kmctl.doctor.home import SET_CLOCK
 from kmctl.hook_settings import added, hooks_for
 from ndjson_peer import Peer, Recorded, serving
 from process import Daemon
@@ -188,7 +190,7 @@ def hooks_of_a_lost_interpreter(_: Path) -> None:
             old_backup,
             "rm -r HOME/backups/knowledge-schema-1-20200101T000000Z",
         ),
-        ("clock", "warning", file_of_tomorrow, "sudo timedatectl set-ntp true"),
+        ("clock", "warning", file_of_tomorrow, SET_CLOCK),
         ("socket", "error", no_socket, "mv HOME/knowledge.sock HOME/knowledge.sock.moved"),
         ("hooks", "warning", hooks_of_a_lost_interpreter, "kmctl hooks install"),
         ("configuration", "error", unknown_key, "${EDITOR:-vi} HOME/knowledge.toml"),
@@ -221,6 +223,26 @@ def test_a_variable_that_is_no_setting(command: Command, monkeypatch: pytest.Mon
 def test_a_path_that_no_socket_can_have(command: Command, home: Path) -> None:
     found = checks(command, "--socket", str(home / TOO_LONG))
     assert found["socket-length"]["state"] == "error"
+
+
+def test_a_package_that_is_not_of_the_pinned_version(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "lancedb-0.1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: lancedb\nVersion: 0.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = checks(command)
+    assert not_ok(found) == {"dependencies": "error", "daemon": "warning"}
+    assert found["dependencies"]["what"].startswith("lancedb 0.1 is installed and ")
+
+
+def test_a_home_in_a_synchronised_folder(command: Command, tmp_path: Path) -> None:
+    home = tmp_path / "Dropbox" / "cco"
+    home.mkdir(mode=0o700, parents=True)
+    found = checks(command, "--home", str(home))["synchronised-folder"]
+    assert (found["state"], "Dropbox" in found["what"]) == ("warning", True)
+    assert found["fix"].startswith(f"kmctl stop --home {home}; mv {home} ~/.cco-local; ")
 
 
 def test_few_open_files(command: Command) -> None:
@@ -277,6 +299,31 @@ def test_a_daemon_of_another_home_and_version(command: Command, home: Path) -> N
     }
     assert "/elsewhere" in found["lock"]["what"]
     assert __version__ in found["version"]["what"]
+
+
+def test_two_daemons_of_one_home(command: Command, home: Path) -> None:
+    status = {
+        "version": __version__,
+        "pid": os.getpid(),
+        "ready": False,
+        "home": str(home),
+        "queue": 0,
+        "rss_bytes": 0,
+    }
+    told = Recorded({"system.ping": "pong", "system.status": status})
+    with serving(told, hang_up) as daemon, held_lock(home):
+        daemon.path.chmod(0o600)
+        found = checks(command, "--socket", str(daemon.path))
+    assert not_ok(found) == {"lock": "error", "daemon": "warning"}
+    assert "4242" in found["lock"]["what"]
+
+
+def test_refused_settings_do_not_hide_the_daemon_that_runs(
+    command: Command, home: Path, start_daemon: StartDaemon
+) -> None:
+    start_daemon()
+    unknown_key(home)
+    assert not_ok(checks(command)) == {"configuration": "error"}
 
 
 def test_a_daemon_that_does_not_answer(command: Command) -> None:

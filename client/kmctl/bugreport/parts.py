@@ -4,7 +4,6 @@ What a user could have named is counted or left out: projects, agents, types and
 own, paths, values of settings that are texts.
 """
 
-import importlib.metadata
 import platform
 import re
 import stat
@@ -19,6 +18,7 @@ from cco_knowledge.models import KNOWN_MODELS
 from cco_knowledge.paths import Home
 from cco_knowledge.types import ENTRY_TYPES
 from kmctl.daemon_log import last_lines, parsed
+from kmctl.doctor.installation import installed_version, needed_packages
 from kmctl.doctor.setup import Setup, files
 
 KNOWN_NAMES = frozenset(
@@ -39,25 +39,12 @@ of protobuf."""
 
 
 def versions() -> dict[str, Any]:
-    names = importlib.metadata.distributions()
     return {
         "kmctl": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {
-            found.metadata["Name"]: found.version
-            for found in sorted(names, key=lambda found: found.metadata["Name"].lower())
-            if found.metadata["Name"] in _dependencies()
-        },
+        "packages": {name: installed_version(name) for name, _ in needed_packages()},
     }
-
-
-def _dependencies() -> frozenset[str]:
-    try:
-        lines = importlib.metadata.requires("cco-knowledge") or []
-    except importlib.metadata.PackageNotFoundError:
-        lines = []
-    return frozenset(re.split(r"[^\w.-]", line)[0] for line in lines)
 
 
 def configuration(setup: Setup) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ class Privacy:
 def privacy_of(home: Path, others: Iterable[str] = ()) -> Privacy:
     """The home is `<home>`; no other path is kept, nor any of `others`, the user or the host."""
     texts = {
-        **dict.fromkeys(others, "<private>"),
+        **{text: "<path>" if text.startswith("/") else "<private>" for text in others},
         str(home): "<home>",
         str(Path.home()): "~",
         _user(): "<user>",

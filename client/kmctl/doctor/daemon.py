@@ -28,7 +28,7 @@ def socket_length(setup: Setup) -> Finding:
     try:
         check_socket_path(setup.socket)
     except StartRefused as refused:
-        short = f"export CCO_KNOWLEDGE_SOCKET=/run/user/{os.geteuid()}/knowledge.sock"
+        short = "export CCO_KNOWLEDGE_SOCKET=~/.cco.sock"
         return error(refused.message, short)
     return Finding(f"{setup.socket} is short enough.")
 

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,9 @@ from kmctl.doctor.file_systems import kind_of, synchroniser_of
 from kmctl.doctor.finding import Finding, error, warning
 from kmctl.doctor.setup import Setup, files
 
+SET_CLOCK = {"darwin": "sudo sntp -sS time.apple.com"}.get(
+    sys.platform, "sudo timedatectl set-ntp true"
+)
 _PRIVATE = 0o700
 _OTHERS = 0o077
 _LITTLE_BYTES = 500 << 20
@@ -155,7 +159,7 @@ def clock(setup: Setup) -> Finding:
     ahead_s = newest_s - time.time()
     if ahead_s > 60:  # noqa: PLR2004  # a minute: clocks of two machines may differ
         what = f"A file in the home is from {ahead_s:.0f} s in the future."
-        return warning(what, "sudo timedatectl set-ntp true")
+        return warning(what, SET_CLOCK)
     return Finding("No file in the home is from the future.")
 
 

@@ -30,26 +30,36 @@ def python(_: Setup) -> Finding:
 
 
 def dependencies(_: Setup) -> Finding:
-    try:
-        requirements = importlib.metadata.requires(_DISTRIBUTION) or []
-    except importlib.metadata.PackageNotFoundError:
+    needed = needed_packages()
+    if not needed:
         return warning("cco-knowledge runs without being installed.", _INSTALL)
-    needed = [line for line in requirements if "extra ==" not in line]
-    wrong = [fault for line in needed if (fault := _fault(line))]
+    wrong = [fault for name, pinned in needed if (fault := _fault(name, pinned))]
     if wrong:
         return error(f"{'; '.join(wrong)}.", _INSTALL)
     return Finding(f"{len(needed)} packages are installed, the pinned ones in their versions.")
 
 
-def _fault(requirement: str) -> str | None:
-    """Of a range only the presence is judged: what the daemon pins is what it depends on most."""
-    found = _REQUIREMENT.match(requirement)
-    if found is None:
-        return None
-    name, pinned = found["name"], found["version"]
+def needed_packages() -> list[tuple[str, str | None]]:
+    """Names, with the version where one is pinned; empty where this is not installed itself."""
     try:
-        installed = importlib.metadata.version(name)
+        lines = importlib.metadata.requires(_DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
+        return []
+    found = (_REQUIREMENT.match(line) for line in lines if "extra ==" not in line)
+    return [(line["name"], line["version"]) for line in found if line]
+
+
+def installed_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _fault(name: str, pinned: str | None) -> str | None:
+    """Of a range only the presence is judged: what the daemon pins is what it depends on most."""
+    installed = installed_version(name)
+    if installed is None:
         return f"{name} is missing"
     if pinned and installed != pinned:
         return f"{name} {installed} is installed and {pinned} is needed"

@@ -41,7 +41,7 @@ class Setup:
         return " ".join(["kmctl", command, *map(shlex.quote, words)])
 
     def ask(self, method: str) -> Any:
-        return ask(self.invocation, method)
+        return ask(replace(self.invocation, socket=str(self.socket)), method)
 
 
 def observe(invocation: Invocation) -> Setup:
