@@ -27,12 +27,16 @@ _COMMANDS = {
     "import": "importing:import_",
     "migrate": "migrating:migrate",
     "eval": "evaluating:eval_",
+    "logs": "logs:logs",
+    "doctor": "doctor:doctor",
+    "bugreport": "bugreport:bugreport",
     "model": "model:model",
     "config": "config:config",
     "hooks": "hooks:hooks",
     "mcp": "mcp:mcp",
     "discover": "discover:discover",
     "call": "call:call",
+    "completion": "completion:completion",
 }
 
 

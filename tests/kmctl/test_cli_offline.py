@@ -42,7 +42,8 @@ ALL_COMMANDS = list(all_commands())
 def test_every_command_of_the_contract_is_there() -> None:
     names = (
         "start stop restart status health version call store search context query get update "
-        "delete stats cleanup export import migrate eval model config hooks mcp discover metrics"
+        "delete stats cleanup export import migrate eval model config hooks mcp discover metrics "
+        "doctor logs completion bugreport"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {

@@ -8,7 +8,7 @@ from cco_knowledge.models.catalog import (
     UrlSource,
 )
 from cco_knowledge.models.gguf_file import GgufFacts, describe_gguf
-from cco_knowledge.models.pull import pull_model
+from cco_knowledge.models.pull import abandoned_pulls, pull_model, sweep_abandoned_pulls
 from cco_knowledge.models.resolve import ModelSpec, model_path, resolve_model
 
 __all__ = [
@@ -19,8 +19,10 @@ __all__ = [
     "ModelSpec",
     "PackageSource",
     "UrlSource",
+    "abandoned_pulls",
     "describe_gguf",
     "model_path",
     "pull_model",
     "resolve_model",
+    "sweep_abandoned_pulls",
 ]

@@ -198,7 +198,7 @@ def _work_folder(models_dir: Path) -> Iterator[Path]:
     # The home above may be new too, and has to be as private as the daemon wants it.
     models_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     models_dir.mkdir(mode=0o700, exist_ok=True)
-    _sweep(models_dir)
+    sweep_abandoned_pulls(models_dir)
     folder, lock = _claim_work_folder(models_dir)
     try:
         yield folder
@@ -207,12 +207,23 @@ def _work_folder(models_dir: Path) -> Iterator[Path]:
         lock.close()
 
 
-def _sweep(models_dir: Path) -> None:
+def abandoned_pulls(models_dir: Path) -> list[Path]:
+    """Work folders of pulls that were killed."""
+    return [folder for folder, _ in _locked_work_folders(models_dir)]
+
+
+def sweep_abandoned_pulls(models_dir: Path) -> None:
+    for folder, _ in _locked_work_folders(models_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_work_folders(models_dir: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Those that no running pull holds; each is ours until the next one is asked for."""
     for folder in models_dir.glob(f"{_WORK_FOLDER_PREFIX}*"):
         lock = _try_lock(folder)
         if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.close()
+            with lock:
+                yield folder, lock
 
 
 def _claim_work_folder(models_dir: Path) -> tuple[Path, BinaryIO]:

@@ -1,0 +1,1 @@
+"""What `kmctl bugreport` packs: what a maintainer needs and nothing private."""

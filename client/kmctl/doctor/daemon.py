@@ -1,0 +1,180 @@
+"""The daemon: is it the one that the home has, and is it well? Nothing here starts or stops it."""
+
+import contextlib
+import fcntl
+import os
+import shlex
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from cco_knowledge import __version__
+from cco_knowledge.errors import StartRefused
+from cco_knowledge.paths import Home, check_socket_path
+from cco_knowledge_client import KnowledgeError
+from kmctl.daemon_log import last_refusal
+from kmctl.doctor.finding import Finding, error, warning
+from kmctl.doctor.setup import Setup
+
+_PROBE_S = 1.0
+_SLOW_MS = 1000.0
+_MUCH_MEMORY_BYTES = 1 << 30
+_FULL = 0.9
+_UNJUDGED = Finding("Not judged: no daemon answers.")
+
+
+def socket_length(setup: Setup) -> Finding:
+    try:
+        check_socket_path(setup.socket)
+    except StartRefused as refused:
+        short = "export CCO_KNOWLEDGE_SOCKET=~/.cco.sock"
+        return error(refused.message, short)
+    return Finding(f"{setup.socket} is short enough.")
+
+
+def socket_file(setup: Setup) -> Finding:
+    path, quoted = setup.socket, shlex.quote(str(setup.socket))
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return Finding(f"There is no socket at {path}; no daemon listens there.")
+    if not stat.S_ISSOCK(facts.st_mode):
+        return error(f"{path} exists and is no socket.", f"mv {quoted} {quoted}.moved")
+    mode = stat.S_IMODE(facts.st_mode)
+    if mode & 0o077:
+        what = f"{path} has mode {mode:04o} and not 0600."
+        return warning(what, f"chmod 600 {quoted}", lambda: _close(path))
+    if _is_stale(path):
+        what = f"{path} is left over: nobody listens there."
+        return warning(what, f"rm {quoted}", lambda: _remove_stale(setup.home, path))
+    return Finding(f"Somebody listens at {path}, mode 0600.")
+
+
+def _close(path: Path) -> str:
+    path.chmod(0o600)
+    return f"{path} has mode 0600 now."
+
+
+def _is_stale(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_S)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+    return False
+
+
+def _remove_stale(home: Home, path: Path) -> str:
+    """Under the lock of the home: a daemon that starts now does not lose its socket."""
+    with _lock(home) as is_free:
+        if is_free and _is_stale(path):
+            path.unlink(missing_ok=True)
+            return f"{path} is removed."
+    return f"{path} stays: a daemon has the home."
+
+
+def lock(setup: Setup) -> Finding:
+    home, status = setup.home, setup.status
+    if status is not None and status["home"] != str(home.path):
+        what = f"The daemon at {setup.socket} has the home {status['home']}, not {home.path}."
+        return error(what, f"kmctl status --socket {shlex.quote(str(home.socket))}")
+    holder = _holder(home)
+    if status is None and holder is None:
+        return Finding("No daemon has the home.")
+    if status is None:
+        what = f"A daemon (pid {holder}) has the home and does not answer at {setup.socket}."
+        return error(what, f"kill {holder}    # it stops cleanly, or listens elsewhere")
+    if holder != str(status["pid"]):
+        what = f"The daemon that answers (pid {status['pid']}) does not hold the lock ({holder})."
+        return error(what, setup.kmctl("restart"))
+    return Finding(f"The daemon (pid {holder}) has the home, alone.")
+
+
+def _holder(home: Home) -> str | None:
+    """The process id that the holder of the lock wrote into it."""
+    if not home.lock.exists():
+        return None
+    with _lock(home) as is_free:
+        return None if is_free else home.lock.read_text("ascii", "replace").strip()
+
+
+@contextlib.contextmanager
+def _lock(home: Home) -> Iterator[bool]:
+    """Hold the lock for a moment, if nobody else does."""
+    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_free = True
+    except BlockingIOError:
+        is_free = False
+    try:
+        yield is_free
+    finally:
+        os.close(descriptor)
+
+
+def answers(setup: Setup) -> Finding:
+    if setup.silence is not None:
+        what = f"A daemon listens at {setup.socket} and does not answer. {setup.silence.message}"
+        return error(what, f"kill {_holder(setup.home) or 'PID'}    # then: kmctl start --detach")
+    if setup.status is None:
+        return _absent(setup)
+    if not setup.status["ready"]:
+        return warning("The daemon is still loading.", setup.kmctl("health"))
+    return Finding(f"The daemon (pid {setup.status['pid']}) is ready.")
+
+
+def _absent(setup: Setup) -> Finding:
+    fix, refusal = setup.kmctl("start --detach"), last_refusal(setup.home.log)
+    if refusal is not None:
+        return error(f"No daemon runs; the last start failed: {refusal}", fix)
+    return warning(f"No daemon answers at {setup.socket}.", fix)
+
+
+def version(setup: Setup) -> Finding:
+    if setup.status is None:
+        return _UNJUDGED
+    theirs = setup.status["version"]
+    if theirs != __version__:
+        return warning(f"The daemon is {theirs}, kmctl is {__version__}.", setup.kmctl("restart"))
+    return Finding(f"The daemon and kmctl are both {theirs}.")
+
+
+def latency(setup: Setup) -> Finding:
+    if setup.status is None:
+        return _UNJUDGED
+    waiting = setup.status["queue"]
+    what = f"It answers in {setup.ping_ms:.1f} ms; {waiting} texts wait for the model."
+    size = setup.config.config.embedding.queue_size if setup.config else None
+    if setup.ping_ms > _SLOW_MS or (size is not None and waiting > _FULL * size):
+        return warning(what, setup.kmctl("status"))
+    return Finding(what)
+
+
+def memory(setup: Setup) -> Finding:
+    if setup.status is None:
+        return _UNJUDGED
+    rss_bytes = setup.status["rss_bytes"]
+    what = f"The daemon holds {rss_bytes / 1e6:.0f} MB."
+    if rss_bytes > _MUCH_MEMORY_BYTES + _model_bytes(setup):
+        return warning(what, setup.kmctl("restart"))
+    return Finding(what)
+
+
+def _model_bytes(setup: Setup) -> int:
+    if not setup.home.models.is_dir():
+        return 0
+    return max((file.stat().st_size for file in setup.home.models.glob("*.gguf")), default=0)
+
+
+def store(setup: Setup) -> Finding:
+    if setup.status is None or not setup.status["ready"]:
+        return Finding("Not judged: no daemon is ready.")
+    try:
+        facts = setup.ask("knowledge.stats")
+    except KnowledgeError as failure:
+        return error(f"The store cannot be counted: {failure.message}", setup.kmctl("logs"))
+    size_bytes = facts["storage"]["bytes"]
+    return Finding(f"{facts['total_records']} entries in {size_bytes / 1e6:.1f} MB.")

@@ -1,0 +1,167 @@
+"""The home: whose it is, what lies in it, and on which disk."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cco_knowledge.models import abandoned_pulls, sweep_abandoned_pulls
+from cco_knowledge.paths import Home
+from kmctl.doctor.file_systems import kind_of, synchroniser_of
+from kmctl.doctor.finding import Finding, error, warning
+from kmctl.doctor.setup import Setup, files
+
+SET_CLOCK = {"darwin": "sudo sntp -sS time.apple.com"}.get(
+    sys.platform, "sudo timedatectl set-ntp true"
+)
+_PRIVATE = 0o700
+_OTHERS = 0o077
+_LITTLE_BYTES = 500 << 20
+_TOO_LITTLE_BYTES = 50 << 20
+_LONG_LOG_BYTES = 100 << 20
+_OLD_BACKUP_DAYS = 30
+_SURELY_UNFINISHED_S = 3600
+_NETWORK = frozenset(
+    {"9p", "afpfs", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3", "smbfs", "webdav"}
+)
+
+
+def private(setup: Setup) -> Finding:
+    path, quoted = setup.home.path, shlex.quote(str(setup.home.path))
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return warning(f"There is no home at {path} yet.", setup.kmctl("start --detach"))
+    if not stat.S_ISDIR(facts.st_mode):
+        return error(f"{path} is not a folder.", f"mv {quoted} {quoted}.moved")
+    if facts.st_uid != os.geteuid():
+        what = f"{path} belongs to another user (uid {facts.st_uid})."
+        return error(what, f"sudo chown -R {os.geteuid()} {quoted}")
+    mode = stat.S_IMODE(facts.st_mode)
+    if mode != _PRIVATE:
+        what = f"{path} has mode {mode:04o} and not 0700; the daemon refuses to start."
+        return error(what, f"chmod 700 {quoted}", lambda: _close(path))
+    return Finding(f"{path} is yours, mode 0700.")
+
+
+def _close(path: Path) -> str:
+    path.chmod(_PRIVATE)
+    return f"{path} has mode 0700 now."
+
+
+def private_files(setup: Setup) -> Finding:
+    found, quoted = list(files(setup.home)), shlex.quote(str(setup.home.path))
+    foreign = [path for path, facts in found if facts.st_uid != os.geteuid()]
+    if foreign:
+        what = f"{len(foreign)} files belong to another user, the first is {foreign[0]}."
+        return error(what, f"sudo chown -R {os.geteuid()} {quoted}")
+    is_open = [(path, facts.st_mode) for path, facts in found if facts.st_mode & _OTHERS]
+    if is_open:
+        what = f"{len(is_open)} files are open to others, the first is {is_open[0][0]}."
+        return warning(what, f"chmod -R go= {quoted}", lambda: _close_files(is_open))
+    return Finding(f"{len(found)} files, all of them yours and closed to others.")
+
+
+def _close_files(is_open: list[tuple[Path, int]]) -> str:
+    for path, mode in is_open:
+        with contextlib.suppress(FileNotFoundError):  # a daemon may have removed it
+            path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+    return f"{len(is_open)} files are closed to others now."
+
+
+def disk_space(setup: Setup) -> Finding:
+    home, temporary = _existing(setup.home.path), Path(tempfile.gettempdir())
+    free = {place: shutil.disk_usage(place).free for place in (home, temporary)}
+    place = min(free, key=lambda place: free[place])
+    what = " and ".join(f"{free[place] / 1e6:.0f} MB free in {place}" for place in free)
+    fix = f"du -sk {shlex.quote(str(place))}/* | sort -n"
+    if free[home] < _TOO_LITTLE_BYTES:
+        return error(f"{what}: too little.", fix)
+    if free[place] < _LITTLE_BYTES:
+        return warning(f"{what}: little.", fix)
+    return Finding(f"{what}.")
+
+
+def file_system(setup: Setup) -> Finding:
+    kind = kind_of(_existing(setup.home.path))
+    if kind in _NETWORK:
+        return warning(f"The home is on a network file system ({kind}).", _move(setup))
+    return Finding(f"The home is on a local file system ({kind}).")
+
+
+def synchronised_folder(setup: Setup) -> Finding:
+    name = synchroniser_of(setup.home.path)
+    if name is not None:
+        return warning(f"The home is in a folder that {name} synchronises.", _move(setup))
+    return Finding("No known program synchronises the home.")
+
+
+def _move(setup: Setup) -> str:
+    here = shlex.quote(str(setup.home.path))
+    return f"{setup.kmctl('stop')}; mv {here} ~/.cco-local; export CCO_HOME=~/.cco-local"
+
+
+def unfinished_files(setup: Setup) -> Finding:
+    home = setup.home
+    pulls, unfinished = abandoned_pulls(home.models), _unfinished(home)
+    if not pulls and not unfinished:
+        return Finding("Nothing unfinished is left over.")
+    named = shlex.join(map(str, [*pulls, *unfinished]))
+    what = f"{len(pulls) + len(unfinished)} unfinished files or folders are left over."
+    return warning(what, f"rm -r {named}", lambda: _sweep(home))
+
+
+def _sweep(home: Home) -> str:
+    n_pulls, unfinished = len(abandoned_pulls(home.models)), _unfinished(home)
+    sweep_abandoned_pulls(home.models)
+    for path in unfinished:
+        path.unlink(missing_ok=True)
+    return f"{n_pulls + len(unfinished)} unfinished files or folders are removed."
+
+
+def _unfinished(home: Home) -> list[Path]:
+    """As `kmctl.whole_file` names them, and too old to be still written."""
+    before = time.time() - _SURELY_UNFINISHED_S
+    reports = home.path.joinpath("migrations").glob(".*.json.????????")
+    return [path for path in reports if path.stat().st_mtime < before]
+
+
+def old_backups(setup: Setup) -> Finding:
+    before = datetime.now(UTC) - timedelta(days=_OLD_BACKUP_DAYS)
+    backups = list((setup.home.path / "backups").glob("*-schema-*Z"))
+    # Their names end with the moment when they were made.
+    old = [path for path in backups if path.name[-16:] < f"{before:%Y%m%dT%H%M%SZ}"]
+    if old:
+        what = f"{len(old)} copies of the store from before an upgrade are older than 30 days."
+        return warning(what, f"rm -r {shlex.join(map(str, old))}")
+    return Finding(f"{len(backups)} copies of the store from before an upgrade.")
+
+
+def log_size(setup: Setup) -> Finding:
+    log = setup.home.log
+    if not log.exists():
+        return Finding("The home holds no log.")
+    size_bytes = log.stat().st_size
+    what = f"{log} has {size_bytes / 1e6:.1f} MB."
+    if size_bytes > _LONG_LOG_BYTES:
+        return warning(what, f": > {shlex.quote(str(log))}")
+    return Finding(what)
+
+
+def clock(setup: Setup) -> Finding:
+    newest_s = max((facts.st_mtime for _, facts in files(setup.home)), default=0.0)
+    ahead_s = newest_s - time.time()
+    if ahead_s > 60:  # noqa: PLR2004  # a minute: clocks of two machines may differ
+        what = f"A file in the home is from {ahead_s:.0f} s in the future."
+        return warning(what, SET_CLOCK)
+    return Finding("No file in the home is from the future.")
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
