@@ -10,7 +10,7 @@ from outcome import Kmctl
 READY = '{"ts":"2026-11-25T10:00:00.000+00:00","level":"info","logger":"l","event":"ready"}'
 CALL = (
     '{"ts":"2026-11-25T10:00:01.000+00:00","level":"info","logger":"l","event":"call",'
-    '"method":"system.ping","outcome":"ok","ms":0.2,"bytes":40}'
+    '"method":"system.ping","outcome":"ok","ms":0.2,"bytes_out":40}'
 )
 REFUSAL = "cco-knowledged: The store cannot be read."
 

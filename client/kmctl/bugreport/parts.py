@@ -30,7 +30,7 @@ KNOWN_NAMES = frozenset(
 )
 _OF_THE_DAEMON = ("version", "uptime_s", "ready", "connections", "queue", "embedding", "rss_bytes")
 _LOG_LINES = 1000
-_LOG_NUMBERS = ("ms", "bytes")
+_LOG_NUMBERS = ("queue_ms", "ms", "bytes_in", "bytes_out")
 _LOG_WORDS = ("ts", "level", "method", "outcome")
 _WORD = re.compile(r"[\w.:+-]{1,64}")
 _SCHEMA = re.compile(rb"cco\.schema_version\x12(.)(.{9})", re.DOTALL)

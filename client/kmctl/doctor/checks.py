@@ -53,7 +53,7 @@ CHECKS = (
     Check(
         "log-size",
         "the log of a detached daemon has less than 100 MB",
-        "It grows by a line a call.",
+        "It rotates at `log.max_bytes`, which is set high.",
         home.log_size,
     ),
     Check(
