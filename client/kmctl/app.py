@@ -28,6 +28,7 @@ _COMMANDS = {
     "eval": "evaluating:eval_",
     "model": "model:model",
     "config": "config:config",
+    "service": "service:service",
     "hooks": "hooks:hooks",
     "mcp": "mcp:mcp",
     "discover": "discover:discover",
