@@ -13,6 +13,10 @@ from typing import Any, Self
 from outcome import Outcome
 
 _SCRIPT = Path(__file__).with_name("private_systemd.sh")
+_KEEP_LOG = """
+drop_in=$XDG_RUNTIME_DIR/systemd/user/cco-knowledge.service.d; mkdir -p $drop_in
+printf '[Service]\\nStandardError=append:%%h/daemon.log\\n' > $drop_in/log.conf
+"""  # no journald runs here
 _END = "=== end of the command ==="
 _SOURCES = os.pathsep.join(path for path in sys.path if path)
 
@@ -41,6 +45,7 @@ class PrivateSystemd:
         )
         try:
             self.sh(f'kmctl() {{ {sys.executable} -m kmctl "$@"; }}; cd')
+            self.sh(_KEEP_LOG)
             assert self.sh('systemctl --user set-environment PYTHONPATH="$HOME/daemon"').code == 0
         except BaseException:
             self._process.kill()
@@ -85,5 +90,6 @@ class PrivateSystemd:
 
     @property
     def log(self) -> str:
-        """Of the manager and of what it starts."""
-        return (self.home / "manager.log").read_text("utf-8", "replace")
+        """Of the daemons that the manager started."""
+        log = self.home / "daemon.log"
+        return log.read_text("utf-8", "replace") if log.exists() else ""

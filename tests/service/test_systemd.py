@@ -35,6 +35,7 @@ def test_the_first_request_starts_it_and_none_is_refused_when_it_dies(
     assert systemd.main_pid() not in (0, first)
     assert systemd.json("kmctl service status")["restarts"] == 1
 
+    assert systemd.log.count("ready") >= 2
     gone = systemd.json("kmctl service uninstall")
     assert (len(gone["removed"]), files_below(systemd)) == (2, [])
     assert systemd.sh("kmctl status").code == 3
