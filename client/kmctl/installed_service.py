@@ -33,7 +33,7 @@ def is_listening() -> bool:
 def ready_pid() -> int | None:
     """Of a daemon that has become ready, or None where it starts, ends or is not there."""
     state = systemctl.properties(units.SERVICE, ["ActiveState"])["ActiveState"]
-    return main_pid() if state == "active" else None
+    return main_pid() if state == "active" and not _has_lost_socket() else None
 
 
 def main_pid() -> int | None:
@@ -54,6 +54,8 @@ def state() -> dict[str, Any]:
 
 def start() -> int:
     """The pid of a daemon that is ready; its socket listens too."""
+    if is_listening() and _has_lost_socket():
+        stop()  # systemd goes on listening where nobody gets to
     return _until_ready("start", units.SOCKET, units.SERVICE)
 
 
@@ -65,6 +67,11 @@ def restart() -> int:
 def stop() -> None:
     """The socket too: otherwise the next request would start the daemon again."""
     systemctl.do("stop", units.SOCKET, units.SERVICE)
+
+
+def _has_lost_socket() -> bool:
+    places = units.installed_places()
+    return places is not None and not places[1].exists()
 
 
 def _until_ready(*arguments: str) -> int:

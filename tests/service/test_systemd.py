@@ -56,6 +56,10 @@ def test_start_stop_and_restart_act_through_systemd_and_say_so(systemd: PrivateS
     assert "systemd has restarted cco-knowledge.service" in restarted.out
     assert systemd.sh("kmctl restart --model other.gguf").code == 2
 
+    systemd.sh("rm ~/.cco/knowledge.sock")
+    assert systemd.json("kmctl start")["started"] is True
+    assert systemd.sh("kmctl health").out == "ready\n"
+
     stopped = systemd.sh("kmctl stop")
     assert "systemd has stopped cco-knowledge.service and its socket" in stopped.out
     assert systemd.main_pid() == 0
@@ -63,6 +67,20 @@ def test_start_stop_and_restart_act_through_systemd_and_say_so(systemd: PrivateS
     state = json.loads(systemd.sh("kmctl service status --json").out)
     assert (state["result"], state["listening"]) == ("success", False)
     assert systemd.sh("kmctl health").code == 3
+
+
+def test_a_daemon_that_hangs_is_replaced_and_the_request_is_answered(
+    systemd: PrivateSystemd,
+) -> None:
+    systemd.sh(
+        "echo WatchdogSec=1 >> $XDG_RUNTIME_DIR/systemd/user/cco-knowledge.service.d/log.conf"
+    )
+    systemd.sh("kmctl service install; kmctl store 'The late shift starts at two'")
+    hung = systemd.main_pid()
+    systemd.sh(f"kill -STOP {hung}")
+    assert systemd.json("kmctl search 'when does the late shift start'")["count"] == 1
+    assert systemd.main_pid() not in (0, hung)
+    assert systemd.json("kmctl service status")["restarts"] == 1
 
 
 def test_a_hardened_service_sees_no_other_part_of_the_disk(systemd: PrivateSystemd) -> None:
