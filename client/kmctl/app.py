@@ -32,6 +32,7 @@ _COMMANDS = {
     "bugreport": "bugreport:bugreport",
     "model": "model:model",
     "config": "config:config",
+    "service": "service:service",
     "hooks": "hooks:hooks",
     "mcp": "mcp:mcp",
     "discover": "discover:discover",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cco_knowledge import __version__
 from cco_knowledge.errors import KnowledgeError
+from cco_knowledge.service_manager import ServiceManager
 
 _EXIT_REFUSED = 1
 
@@ -17,16 +18,18 @@ _EXIT_REFUSED = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 after a stop that was asked for; 1 with the reason on stderr when it cannot start."""
     options = _parser().parse_args(arguments)
+    service_manager = ServiceManager.from_environment(os.environ)
     try:
-        _serve(options)
+        _serve(options, service_manager)
     except KnowledgeError as error:
         _tell(options.ready_fd, {"error": {"reason": error.reason, "message": error.message}})
+        service_manager.notify(f"STATUS={error.message}")
         sys.stderr.write(f"cco-knowledged: {error.message}\n")
         return _EXIT_REFUSED
     return 0
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None:
     from cco_knowledge import config, logs, paths, process_memory
 
     flags = {"home": options.home, "socket.path": options.socket, "model.name": options.model}
@@ -44,7 +47,11 @@ def _serve(options: argparse.Namespace) -> None:
     process_memory.tune_allocator()
     from cco_knowledge import runtime
 
-    runtime.run(loaded, lambda: _tell(options.ready_fd, {"ready": True, "pid": os.getpid()}))
+    runtime.run(
+        loaded,
+        service_manager,
+        on_ready=lambda: _tell(options.ready_fd, {"ready": True, "pid": os.getpid()}),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

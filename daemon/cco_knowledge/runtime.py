@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import orjson
 
-from cco_knowledge import __version__, listen, process_memory
+from cco_knowledge import __version__, listen, process_memory, watchdog
 from cco_knowledge.config import Config, LoadedConfig
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.errors import Unavailable
@@ -29,24 +29,33 @@ from cco_knowledge.rpc.methods import Deadline
 from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.search.searcher import Searcher
 from cco_knowledge.service import KnowledgeService
+from cco_knowledge.service_manager import ServiceManager
 from cco_knowledge.store.lance import LanceStore
 
 _MAX_DEFAULT_THREADS = 4
 _UPKEEP_S = 5.0
 _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
+_CLOSE_S = 15.0
+"""To close the parts, after the calls have been drained."""
+_LONGEST_CHANGE_S = 300.0
+"""To the table; the writer does nothing else meanwhile."""
+_LONGEST_WAIT_S = 60.0
+"""Of one word for the model, which goes ahead of all documents."""
 
 _log = logging.getLogger(__name__)
 
 
-def run(loaded: LoadedConfig, on_ready: Callable[[], None]) -> None:
+def run(
+    loaded: LoadedConfig, service_manager: ServiceManager, *, on_ready: Callable[[], None]
+) -> None:
     """Serve until a signal asks to stop.
 
     Raises:
         StartRefused: before anything was changed.
     """
     with listen.locked(loaded.home.lock):
-        asyncio.run(_Daemon(loaded, on_ready).run())
+        asyncio.run(_Daemon(loaded, service_manager, on_ready).run())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +67,15 @@ class _Parts:
 
 
 class _Daemon:
-    def __init__(self, loaded: LoadedConfig, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, loaded: LoadedConfig, service_manager: ServiceManager, on_ready: Callable[[], None]
+    ) -> None:
         self._home: Home = loaded.home
         self._config: Config = loaded.config
         self._socket_path: Path = loaded.socket_path
+        self._service_manager = service_manager
         self._on_ready = on_ready
+        self._watchdog: asyncio.Task[None] | None = None
         self._begun = time.monotonic()
         self._parts: _Parts | None = None
         self._stop = asyncio.Event()
@@ -96,9 +109,13 @@ class _Daemon:
             metrics=self._metrics,
         )
         self._peers = Peers(self._dispatcher, http, self._config.socket.max_connections)
-        listening = listen.bind(self._socket_path)
+        given = self._service_manager.listening_socket()
+        if given is not None:
+            self._socket_path = Path(given.getsockname())
+        listening = given or listen.bind(self._socket_path)
         own_inode = listen.inode(self._socket_path)
-        server = await loop.create_unix_server(self._peers.connection, sock=listening)
+        # Not create_unix_server, which since Python 3.13 removes the socket of a service manager.
+        server = await loop.create_server(self._peers.connection, sock=listening)
         measuring = asyncio.create_task(measure_loop_lag(self._loop_lag), name="loop lag")
         try:
             await self._serve(ready, own_inode)
@@ -107,8 +124,9 @@ class _Daemon:
             if not ready.done():
                 ready.set_exception(Unavailable("The daemon could not start; its log says why."))
                 ready.exception()  # nobody may be waiting for it
+            self._tell_stopping()
             server.close()
-            if listen.inode(self._socket_path) == own_inode:
+            if given is None and listen.inode(self._socket_path) == own_inode:
                 self._socket_path.unlink(missing_ok=True)
             await self._drain()
             http.pre_shutdown()
@@ -120,7 +138,11 @@ class _Daemon:
         self, ready: "asyncio.Future[KnowledgeService]", own_inode: int | None
     ) -> None:
         """Load, then wait to be stopped. A stop while loading ends the loading first."""
-        self._parts = await self._load()
+        extending = asyncio.create_task(watchdog.extend_start(self._service_manager))
+        try:
+            self._parts = await self._load()
+        finally:
+            extending.cancel()
         ready.set_result(self._parts.service)
         # The modules and tables that stay for good need not be looked through again.
         gc.collect()
@@ -128,6 +150,7 @@ class _Daemon:
         process_memory.trim()
         process_memory.release_files()
         self._on_ready()
+        self._tell_ready(self._parts)
         self._preparing = asyncio.create_task(self._parts.searcher.prepare(), name="prepare")
         _log.info("ready")
         while not self._stop.is_set():
@@ -136,8 +159,27 @@ class _Daemon:
             except TimeoutError:
                 self._upkeep(own_inode)
 
+    def _tell_ready(self, parts: _Parts) -> None:
+        self._service_manager.notify(
+            "READY=1", f"STATUS=ready, with the model {parts.engine.identity.name}"
+        )
+        self._watchdog = asyncio.create_task(
+            watchdog.feed(
+                self._service_manager,
+                watchdog.Part("writer", parts.store.prove, _LONGEST_CHANGE_S),
+                watchdog.Part("embedder", parts.engine.prove, _LONGEST_WAIT_S),
+            ),
+            name="watchdog",
+        )
+
+    def _tell_stopping(self) -> None:
+        limit_s = self._config.limits.drain_s + _LAST_ANSWERS_S + _CLOSE_S
+        status = "STATUS=stopping: answering what was accepted"
+        self._service_manager.notify("STOPPING=1", status, extend_by_s=limit_s)
+
     async def _load(self) -> _Parts:
         config = self._config
+        self._service_manager.notify(f"STATUS=loading the model {config.model.name}")
         loop = asyncio.get_running_loop()
         spec = await loop.run_in_executor(None, resolve_model, config.model.name, self._home.models)
         engine = await loop.run_in_executor(
@@ -150,6 +192,7 @@ class _Daemon:
                 cache_size=config.embedding.cache_size,
             ),
         )
+        self._service_manager.notify("STATUS=opening the table")
         store = await LanceStore.open(self._home.data, engine.identity, config.store.cache_bytes)
         searcher = Searcher(store, engine)
         service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
@@ -172,6 +215,9 @@ class _Daemon:
             call.cancel()
 
     async def _close(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            await asyncio.wait({self._watchdog})
         if self._parts is not None:
             await self._parts.searcher.close()
             await self._parts.store.close()

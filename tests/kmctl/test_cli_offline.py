@@ -42,8 +42,8 @@ ALL_COMMANDS = list(all_commands())
 def test_every_command_of_the_contract_is_there() -> None:
     names = (
         "start stop restart status health version call store search context query get update "
-        "delete stats cleanup export import migrate eval model config hooks mcp discover metrics "
-        "doctor logs completion bugreport"
+        "delete stats cleanup export import migrate eval model config service hooks mcp discover "
+        "metrics doctor logs completion bugreport"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {
@@ -55,6 +55,10 @@ def test_every_command_of_the_contract_is_there() -> None:
         ("model", "info"),
         ("config", "show"),
         ("config", "check"),
+        ("service", "install"),
+        ("service", "uninstall"),
+        ("service", "status"),
+        ("service", "logs"),
     }
 
 
@@ -255,14 +259,14 @@ def test_flags_of_the_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     from kmctl.options import Invocation
 
     monkeypatch.chdir(tmp_path)
-    assert lifecycle._daemon_flags(Invocation(), None) == ["--home", str(tmp_path / "home")]
+    assert lifecycle.daemon_flags(Invocation(), None) == ["--home", str(tmp_path / "home")]
     monkeypatch.setenv("CCO_KNOWLEDGE_SOCKET", "relative.sock")
-    assert lifecycle._daemon_flags(Invocation(home="/h"), "./m.gguf") == [
+    assert lifecycle.daemon_flags(Invocation(home="/h"), "./m.gguf") == [
         *("--home", "/h"),
         *("--socket", str(tmp_path / "relative.sock")),
         *("--model", str(tmp_path / "m.gguf")),
     ]
-    assert lifecycle._daemon_flags(Invocation(home="/h", socket="/s"), "bge-small-en-v1.5")[2:] == [
+    assert lifecycle.daemon_flags(Invocation(home="/h", socket="/s"), "bge-small-en-v1.5")[2:] == [
         *("--socket", "/s"),
         *("--model", "bge-small-en-v1.5"),
     ]

@@ -20,6 +20,7 @@ TESTED_ELSEWHERE = {
     "docs/mcp.md": "tests/mcp_server/test_page.py",
     "docs/migration.md": "tests/migration/test_page.py",
     "docs/reference.md": "tests/daemon/test_discover.py",
+    "docs/service.md": "tests/service/test_page.py",
 }
 NOT_RUN = {"README.md": 1, "docs/guide.md": 1, "docs/measuring.md": 1, "docs/models.md": 1}
 """How many blocks of a page are marked as not run. Keep it few."""

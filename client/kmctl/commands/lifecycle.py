@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from cco_knowledge_client import DeadlineExceeded
+from kmctl import installed_service, units
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, show
 from kmctl.process_end import watch
@@ -16,6 +17,7 @@ from kmctl.reach import home_of, load_settings, running_status, socket_path
 
 _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 60.0
+_THROUGH_SYSTEMD = {"service": units.SERVICE}
 _model_option = click.option("--model", help="A known model's name, or the path of a GGUF file.")
 
 
@@ -26,8 +28,12 @@ _model_option = click.option("--model", help="A known model's name, or the path 
 def start(invocation: Invocation, /, detach: bool, model: str | None) -> None:
     """Start the daemon, in the foreground or detached.
 
-    A detached start that finds the daemon running says so and succeeds.
+    A detached start that finds the daemon running says so and succeeds. Where kmctl installed it
+    as a service, systemd starts it, and the command returns when it is ready.
     """
+    if installed_service.serves(invocation):
+        _start_service(invocation, model)
+        return
     if not detach:
         _become_daemon(invocation, model)
     status = running_status(invocation)
@@ -46,13 +52,23 @@ def stop(invocation: Invocation, /) -> None:
     """Stop the daemon and wait until it is gone.
 
     It answers first what it has accepted. Where no daemon answers, that is said, and the
-    command succeeds.
+    command succeeds. Where kmctl installed it as a service, systemd stops it and its socket, until
+    "kmctl start" or the next login.
     """
-    pid = _stop(invocation)
+    through = {}
+    service_pid = None
+    if installed_service.serves(invocation):
+        service_pid = installed_service.main_pid()
+        installed_service.stop()
+        through = _THROUGH_SYSTEMD
+    pid = service_pid or stop_running(invocation)
     sentence = f"The daemon (pid {pid}) has stopped."
     if pid is None:
         sentence = f"No daemon is running: none answers at {socket_path(invocation)}."
-    show(invocation, {"stopped": pid is not None, "pid": pid}, lambda _: print_line(sentence))
+    if through:
+        sentence += f" systemd has stopped {units.SERVICE} and its socket; kmctl start starts them."
+    result = {"stopped": pid is not None, "pid": pid, **through}
+    show(invocation, result, lambda _: print_line(sentence))
 
 
 @click.command(cls=Command)
@@ -62,10 +78,14 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
     """Stop the daemon and start it detached.
 
     It starts with the options given here, whatever it was started with before. Settings that
-    the daemon would refuse leave it running.
+    the daemon would refuse leave it running. Where kmctl installed it as a service, systemd
+    restarts it, and no client is refused meanwhile.
     """
     load_settings(invocation)
-    old_pid = _stop(invocation)
+    if installed_service.serves(invocation):
+        _restart_service(invocation, model)
+        return
+    old_pid = stop_running(invocation)
     pid = _launch(invocation, model)
     show(
         invocation,
@@ -74,7 +94,50 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
     )
 
 
-def _stop(invocation: Invocation) -> int | None:
+def _start_service(invocation: Invocation, model: str | None) -> None:
+    _refuse_model(model)
+    pid = installed_service.ready_pid() or _pid_without_service(invocation)
+    is_started = pid is None
+    pid = pid or installed_service.start()
+    sentence = f"systemd has started {units.SERVICE}: the daemon is ready (pid {pid})"
+    if not is_started:
+        sentence = f"The daemon is running already (pid {pid})"
+    show(
+        invocation,
+        {"pid": pid, "started": is_started, **_THROUGH_SYSTEMD},
+        lambda _: print_line(f"{sentence} at {socket_path(invocation)}."),
+    )
+
+
+def _restart_service(invocation: Invocation, model: str | None) -> None:
+    _refuse_model(model)
+    old_pid = installed_service.main_pid()
+    if old_pid is None and not installed_service.is_listening():
+        old_pid = stop_running(invocation)
+    pid = installed_service.restart()
+    sentence = f"systemd has restarted {units.SERVICE}: the daemon is ready (pid {pid})"
+    show(
+        invocation,
+        {"pid": pid, "started": True, "old_pid": old_pid, **_THROUGH_SYSTEMD},
+        lambda _: print_line(f"{sentence} at {socket_path(invocation)}."),
+    )
+
+
+def _pid_without_service(invocation: Invocation) -> int | None:
+    """Of a daemon that somebody started by hand. Asked only where that starts none."""
+    status = None if installed_service.is_listening() else running_status(invocation)
+    return status["pid"] if status else None
+
+
+def _refuse_model(model: str | None) -> None:
+    if model is not None:
+        raise click.UsageError(
+            "The daemon is a service, which --model does not reach. Set model.name in "
+            "knowledge.toml, then: kmctl restart"
+        )
+
+
+def stop_running(invocation: Invocation) -> int | None:
     """The pid of the daemon that was stopped, or None where none answered."""
     status = running_status(invocation)
     if status is None:
@@ -95,16 +158,16 @@ def _launch(invocation: Invocation, model: str | None) -> int:
     from cco_knowledge.daemonize import launch_detached
 
     limit_s = invocation.timeout_s or _START_LIMIT_S
-    return launch_detached(home_of(invocation), _daemon_flags(invocation, model), limit_s)
+    return launch_detached(home_of(invocation), daemon_flags(invocation, model), limit_s)
 
 
 def _become_daemon(invocation: Invocation, model: str | None) -> NoReturn:
     # -P: a random.py in the current folder is not the standard library's.
-    command = [sys.executable, "-P", "-m", "cco_knowledge", *_daemon_flags(invocation, model)]
+    command = [sys.executable, "-P", "-m", "cco_knowledge", *daemon_flags(invocation, model)]
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
-def _daemon_flags(invocation: Invocation, model: str | None) -> list[str]:
+def daemon_flags(invocation: Invocation, model: str | None) -> list[str]:
     """Absolute paths, because a detached daemon works in its home."""
     flags = ["--home", str(home_of(invocation).path)]
     if invocation.socket or os.environ.get("CCO_KNOWLEDGE_SOCKET"):

@@ -1,6 +1,7 @@
 """The embedding engine: a queue by priority in front of one llama.cpp context per core."""
 
 import asyncio
+import contextlib
 import hashlib
 import heapq
 import itertools
@@ -26,6 +27,8 @@ _T = TypeVar("_T")
 _MS_PER_PASSAGE = 20
 _MAX_CACHED_PASSAGES = 16
 _SPANS_AT_ONCE = 8
+_LONGEST_PASSAGE_S = 60.0
+"""No passage that fits a model's window takes so long on one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class _Worker:
     context: Context | None = field(default=None, compare=False)
     n_embedded: int = field(default=0, compare=False)
     embedding_s: float = field(default=0.0, compare=False)
+    busy_since_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(order=True, slots=True)
@@ -108,6 +112,19 @@ class Engine:
             passages=sum(worker.n_embedded for worker in self._workers),
             seconds=sum(worker.embedding_s for worker in self._workers),
         )
+
+    async def prove(self) -> None:
+        """Embed one word past the cache, ahead of the documents that wait.
+
+        Raises:
+            EmbeddingFailed: a core does not come back from its passage.
+        """
+        with contextlib.suppress(Overloaded):  # then there is work enough to judge by
+            await self._run(partial(self._embed_or_split, "ready", ""), Priority.QUERY)
+        now_s = time.monotonic()
+        since = [worker.busy_since_s for worker in self._workers if worker.busy_since_s is not None]
+        if any(now_s - since_s > _LONGEST_PASSAGE_S for since_s in since):
+            raise EmbeddingFailed("A passage is stuck in the model.")
 
     async def close(self) -> None:
         """Refuse what waits; return when the running texts are done: they cannot be stopped."""
@@ -184,10 +201,12 @@ class Engine:
             if job.done.cancelled():
                 continue
             worker = heapq.heappop(self._idle)
+            worker.busy_since_s = time.monotonic()
             running = loop.run_in_executor(worker.executor, job.work, worker)
             running.add_done_callback(partial(self._finish, job, worker))
 
     def _finish(self, job: _Job, worker: _Worker, finished: "asyncio.Future[Any]") -> None:
+        worker.busy_since_s = None
         heapq.heappush(self._idle, worker)
         error = finished.exception()
         if not job.done.done():

@@ -100,6 +100,10 @@ class LanceStore(LanceReads):
         """Whether the writer still takes work."""
         return self._writing is not None and not self._writing.done()
 
+    async def prove(self) -> None:
+        """Returns when the writer has come to it, behind all that waited before."""
+        await self._writer.prove()
+
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
         self._writer.close()

@@ -48,6 +48,14 @@ class Writer:
         self._queue.put_nowait(_Change(apply, done))
         return await asyncio.shield(done)
 
+    async def prove(self) -> None:
+        """Returns when all that waited before is done, and so when the queue moves."""
+
+        async def nothing() -> None:
+            pass
+
+        await self.change(nothing)
+
     async def run(self) -> None:
         """Returns after `close`, when all that came before it is done."""
         held: _Insert | _Change | None = None

@@ -1,0 +1,73 @@
+"""The user's service manager: systemd, through its own commands."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from cco_knowledge.errors import DeadlineExceeded, KnowledgeError
+
+_LIMIT_S = 150.0
+"""Beyond the time after which systemd gives up on a start that does not ask for more."""
+
+
+class ServiceManagerFailed(KnowledgeError):
+    reason = "service_manager_failed"
+
+
+def require() -> None:
+    """Raises ServiceManagerFailed where no systemd of this user can be asked."""
+    if sys.platform == "darwin":
+        raise ServiceManagerFailed(
+            "On macOS kmctl cannot install a service yet: launchd is to come. "
+            "Start the daemon with: kmctl start --detach"
+        )
+    if shutil.which("systemctl") is None:
+        raise ServiceManagerFailed(
+            "There is no systemd here (no systemctl). Start the daemon with: kmctl start --detach"
+        )
+    asked = _run("show", "--property=Version")
+    if asked.returncode:
+        raise ServiceManagerFailed(
+            f"No systemd manager of this user can be asked: {_last_line(asked.stderr)} "
+            "Log in with a session of your own (with ssh, not su), so that XDG_RUNTIME_DIR is set; "
+            "on a machine without sessions first run: sudo loginctl enable-linger $USER"
+        )
+
+
+def do(*arguments: str) -> None:
+    """Raises ServiceManagerFailed with what systemctl says."""
+    ended = _run(*arguments)
+    if ended.returncode:
+        said = " ".join(ended.stderr.split()) or f"exit {ended.returncode}"
+        raise ServiceManagerFailed(f"systemctl --user {' '.join(arguments)} failed: {said}")
+
+
+def forget_failures(*units: str) -> None:
+    """Of units that may not be loaded: otherwise a start soon after many is refused."""
+    _run("reset-failed", *units)
+
+
+def properties(unit: str, names: Sequence[str]) -> dict[str, str]:
+    """Of a unit that need not exist; all are empty where no manager answers."""
+    ended = _run("show", f"--property={','.join(names)}", unit)
+    found = dict(line.partition("=")[::2] for line in ended.stdout.splitlines())
+    return {name: found.get(name, "") for name in names}
+
+
+def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = ["systemctl", "--user", "--no-pager", *arguments]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DeadlineExceeded(
+            f"{' '.join(command)} is still at work after {_LIMIT_S:g} s. "
+            "How it goes: kmctl service status"
+        ) from error
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return f"{lines[-1].rstrip('.')}." if lines else "systemctl gave no reason."

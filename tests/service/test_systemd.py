@@ -1,0 +1,130 @@
+"""The service under a real `systemd --user`, from its installation to its end."""
+
+import json
+
+from service.private_systemd import PrivateSystemd
+
+UNITS = ["cco-knowledge.service", "cco-knowledge.socket"]
+
+
+def files_below(systemd: PrivateSystemd) -> list[str]:
+    folder = systemd.home / ".config" / "systemd" / "user"
+    return sorted(path.name for path in folder.rglob("*") if not path.is_dir())
+
+
+def test_the_first_request_starts_it_and_none_is_refused_when_it_dies(
+    systemd: PrivateSystemd,
+) -> None:
+    installed = systemd.json("kmctl service install")
+    assert (installed["listening"], len(installed["written"])) == (True, 2)
+    assert systemd.main_pid() == 0
+    asleep = systemd.sh("kmctl status")
+    assert (asleep.code, "the next request starts it" in asleep.out) == (3, True)
+    assert systemd.main_pid() == 0
+
+    entry = systemd.json("kmctl store 'The night shift starts at ten'")["id"]
+    first = systemd.main_pid()
+    assert first != 0
+    assert "cco-knowledge.service, active (running), 0 restarts" in systemd.sh("kmctl status").out
+    state = systemd.json("kmctl service status")
+    assert (state["installed"], state["enabled"], state["hardened"]) == (True, True, False)
+    assert state["status"] == "ready, with the model all-MiniLM-L6-v2"
+
+    systemd.sh(f"kill -9 {first}")
+    assert systemd.json("kmctl search 'when does the night shift start'")["count"] == 1
+    assert systemd.main_pid() not in (0, first)
+    assert systemd.json("kmctl service status")["restarts"] == 1
+
+    assert systemd.log.count("ready") >= 2
+    gone = systemd.json("kmctl service uninstall")
+    assert (len(gone["removed"]), files_below(systemd)) == (2, [])
+    assert systemd.sh("kmctl status").code == 3
+    assert systemd.json("kmctl start --detach")["started"] is True  # without the manager
+    assert systemd.json(f"kmctl get {entry}")["missing"] == []
+    assert systemd.sh("kmctl stop").code == 0
+
+
+def test_start_stop_and_restart_act_through_systemd_and_say_so(systemd: PrivateSystemd) -> None:
+    by_hand = systemd.json("kmctl start --detach")["pid"]
+    assert systemd.json("kmctl service install")["stopped_pid"] == by_hand
+
+    started = systemd.json("kmctl start --detach")
+    assert (started["started"], started["service"]) == (True, "cco-knowledge.service")
+    assert started["pid"] == systemd.main_pid()
+    assert systemd.json("kmctl start") == {**started, "started": False}
+    restarted = systemd.sh("kmctl restart")
+    assert "systemd has restarted cco-knowledge.service" in restarted.out
+    assert systemd.sh("kmctl restart --model other.gguf").code == 2
+
+    systemd.sh("rm ~/.cco/knowledge.sock")
+    assert systemd.json("kmctl start")["started"] is True
+    assert systemd.sh("kmctl health").out == "ready\n"
+
+    stopped = systemd.sh("kmctl stop")
+    assert "systemd has stopped cco-knowledge.service and its socket" in stopped.out
+    assert systemd.main_pid() == 0
+    assert not (systemd.home / ".cco" / "knowledge.sock").exists()
+    state = json.loads(systemd.sh("kmctl service status --json").out)
+    assert (state["result"], state["listening"]) == ("success", False)
+    assert systemd.sh("kmctl health").code == 3
+
+
+def test_a_daemon_that_hangs_is_replaced_and_the_request_is_answered(
+    systemd: PrivateSystemd,
+) -> None:
+    systemd.sh(
+        "echo WatchdogSec=1 >> $XDG_RUNTIME_DIR/systemd/user/cco-knowledge.service.d/log.conf"
+    )
+    systemd.sh("kmctl service install; kmctl store 'The late shift starts at two'")
+    hung = systemd.main_pid()
+    systemd.sh(f"kill -STOP {hung}")
+    assert systemd.json("kmctl search 'when does the late shift start'")["count"] == 1
+    assert systemd.main_pid() not in (0, hung)
+    assert systemd.json("kmctl service status")["restarts"] == 1
+
+
+def test_a_hardened_service_sees_no_other_part_of_the_disk(systemd: PrivateSystemd) -> None:
+    home = systemd.home / "my 50%h $home"  # as systemd would read it, were it not quoted
+    systemd.sh(f"mv ~/.cco '{home}'; export CCO_HOME='{home}'")
+    assert len(systemd.json("kmctl service install --hardened")["written"]) == 3
+    assert systemd.json("kmctl service install --hardened")["written"] == []
+    assert systemd.json("kmctl store 'The day shift starts at six'")["stored"] is True
+    assert systemd.json("kmctl search 'when does the day shift start'")["count"] == 1
+    assert systemd.json("kmctl status")["home"] == str(home)
+    mounts = systemd.sh(f"cat /proc/{systemd.main_pid()}/mountinfo").out.splitlines()
+    options = {line.split()[4]: line.split()[5].split(",")[0] for line in mounts}
+    assert options["/"] == "ro"
+    assert options[str(home).replace(" ", "\\040")] == "rw"
+    state = systemd.sh(f"cat /proc/{systemd.main_pid()}/status").out
+    assert "NoNewPrivs:\t1" in state
+    assert "Seccomp:\t2" in state
+    softened = systemd.json("kmctl service install")
+    assert (len(softened["written"]), len(softened["removed"])) == (0, 1)
+    assert files_below(systemd) == sorted([*UNITS, "cco-knowledge.socket"])  # enabled by a link
+
+
+def test_a_start_that_fails_says_why(systemd: PrivateSystemd) -> None:
+    systemd.sh("mv ~/.cco/models/*.gguf ~; kmctl service install")
+    failed = systemd.sh("kmctl start")
+    assert failed.code == 1
+    assert "kmctl model pull" in failed.out
+    assert systemd.sh("kmctl service status").code in (0, 3)
+    systemd.sh("mv ~/*.gguf ~/.cco/models")
+    assert systemd.sh("kmctl start").code == 0
+    assert systemd.sh("kmctl health").out == "ready\n"
+
+
+def test_what_others_wrote_stays_and_a_second_home_is_refused(systemd: PrivateSystemd) -> None:
+    folder = systemd.home / ".config" / "systemd" / "user"
+    folder.mkdir(parents=True)
+    foreign = folder / "cco-knowledge.socket"
+    foreign.write_text("[Socket]\nListenStream=/nowhere\n")
+    refused = systemd.sh("kmctl service install")
+    assert (refused.code, "was not written by kmctl" in refused.out) == (6, True)
+    assert files_below(systemd) == ["cco-knowledge.socket"]
+    assert systemd.json("kmctl service uninstall")["removed"] == []
+    foreign.unlink()
+    assert systemd.json("kmctl service install --no-start")["listening"] is False
+    refused = systemd.sh("kmctl service install --home ~/other")
+    assert (refused.code, "kmctl service uninstall --home" in refused.out) == (6, True)
+    systemd.sh("kmctl service uninstall")
