@@ -1,4 +1,5 @@
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from conftest import assert_healthy, place_model
 from service.private_systemd import PrivateSystemd
 
 _NEEDED = ("systemctl", "unshare", "setpriv")
-_NOT_ALLOWED = 77
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +25,28 @@ def _private_systemd_runs() -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a systemd of its own the namespaces that it needs")
     with tempfile.TemporaryDirectory() as home:
-        tried = subprocess.run(PrivateSystemd.command(Path(home), "true"), check=False)
-    if tried.returncode == _NOT_ALLOWED:
-        pytest.skip("this kernel allows no cgroup tree of one's own")
-    assert tried.returncode == 0
+        tried = subprocess.run(
+            PrivateSystemd.command(Path(home), "systemctl", "--user", "show-environment"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if tried.returncode != 0:
+        why = (tried.stdout + tried.stderr).strip().splitlines()[-1:]
+        pytest.skip(f"no user manager of one's own runs here (exit {tried.returncode}): {why}")
+
+
+@pytest.fixture
+def _sees_the_interpreter() -> None:
+    if any(Path(sys.executable).is_relative_to(hidden) for hidden in ("/tmp", "/var/tmp")):  # noqa: S108
+        pytest.skip("a hardened service would not see an interpreter below /tmp")
 
 
 @pytest.fixture
 def systemd(_private_systemd_runs: None, model_file: Path) -> Iterator[PrivateSystemd]:
     """A shell of a user with systemd, whose ~/.cco holds the model."""
     # Not below /tmp or /var/tmp: a hardened service has those of its own.
-    home = Path(tempfile.mkdtemp(prefix=".kd-", dir=Path.home()))
+    home = Path(tempfile.mkdtemp(prefix=".kd-", dir=pwd.getpwuid(os.geteuid()).pw_dir))
     (home / ".cco").mkdir(mode=0o700)
     (home / ".cco" / "models").mkdir()
     place_model(model_file, home / ".cco")

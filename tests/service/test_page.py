@@ -1,5 +1,7 @@
 """docs/service.md, as a reader would run it."""
 
+import pytest
+
 from pages.blocks import blocks_of, steps_of
 from pages.shell import ROOT, matches
 from service.private_systemd import PrivateSystemd
@@ -7,6 +9,7 @@ from service.private_systemd import PrivateSystemd
 READER_HOME = "/home/me"
 
 
+@pytest.mark.usefixtures("_sees_the_interpreter")
 def test_the_commands_of_the_page_print_what_it_shows(systemd: PrivateSystemd) -> None:
     steps = list(steps_of(blocks_of((ROOT / "docs" / "service.md").read_text("utf-8"))))
     assert len(steps) == 8

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from service.private_systemd import PrivateSystemd
 
 UNITS = ["cco-knowledge.service", "cco-knowledge.socket"]
@@ -83,6 +85,7 @@ def test_a_daemon_that_hangs_is_replaced_and_the_request_is_answered(
     assert systemd.json("kmctl service status")["restarts"] == 1
 
 
+@pytest.mark.usefixtures("_sees_the_interpreter")
 def test_a_hardened_service_sees_no_other_part_of_the_disk(systemd: PrivateSystemd) -> None:
     home = systemd.home / "my 50%h $home"  # as systemd would read it, were it not quoted
     systemd.sh(f"mv ~/.cco '{home}'; export CCO_HOME='{home}'")

@@ -137,11 +137,12 @@ def _refuse_another_home(invocation: Invocation) -> None:
 
 
 def _refuse_hidden(home: Path) -> None:
-    if home.is_relative_to("/tmp") or home.is_relative_to("/var/tmp"):  # noqa: S108  # looked for
-        raise click.UsageError(
-            f"A hardened service has a /tmp and a /var/tmp of its own and would not see {home}. "
-            "Choose another home, or leave out --hardened."
-        )
+    for needed in (home, Path(sys.executable)):
+        if needed.is_relative_to("/tmp") or needed.is_relative_to("/var/tmp"):  # noqa: S108  # looked for
+            raise click.UsageError(
+                "A hardened service has a /tmp and a /var/tmp of its own and would not see "
+                f"{needed}. Choose another place, or leave out --hardened."
+            )
 
 
 def _lingers() -> bool:
