@@ -126,7 +126,8 @@ def answers(path: Path, framing: str, message: object) -> list[Any]:
             return [reply.document] if reply.body else []
         raw.send(encoded(message) + b"\n")
         raw.end()
-        return [json.loads(line) for line in raw.rest().splitlines()]
+        messages = [json.loads(line) for line in raw.rest().splitlines()]
+        return [message for message in messages if "method" not in message]  # no notifications
 
 
 def answer(path: Path, framing: str, message: object) -> Any:

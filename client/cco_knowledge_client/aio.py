@@ -28,7 +28,7 @@ from .results import (
     Stored,
     Updated,
 )
-from .wire import Answer, write_request
+from .wire import Answer, OnNotification, write_request
 
 T = TypeVar("T")
 
@@ -223,29 +223,42 @@ class AsyncKnowledgeClient:
         return await self._send(calls.status(), timeout_s)
 
     async def call(
-        self, method: str, params: Params | None = None, *, timeout_s: float | None = None
+        self,
+        method: str,
+        params: Params | None = None,
+        *,
+        timeout_s: float | None = None,
+        on_notification: OnNotification | None = None,
     ) -> Any:
-        """Any method by name; the result as it came."""
-        return await self._send(calls.any_call(method, params), timeout_s)
+        """Any method by name; the result as it came.
 
-    async def _send(self, call: Call[T], timeout_s: float | None) -> T:
+        `on_notification` is called with the method and the params of each notification that
+        comes before the answer, such as `job.progress` during a `job.wait`.
+        """
+        return await self._send(calls.any_call(method, params), timeout_s, on_notification)
+
+    async def _send(
+        self, call: Call[T], timeout_s: float | None, hear: OnNotification | None = None
+    ) -> T:
         limit_s = self._timeout_s if timeout_s is None else checked_timeout_s(timeout_s)
         request_id = next(self._ids)
         line = write_request(request_id, call)
         try:
             async with asyncio.timeout(limit_s):
-                answer = await self._exchange(request_id, line, repeatable=call.repeatable)
+                answer = await self._exchange(request_id, line, hear, repeatable=call.repeatable)
         except TimeoutError as error:
             raise no_answer_within(limit_s) from error
         return call.read(answer.result_or_raise())
 
-    async def _exchange(self, request_id: int, line: bytes, *, repeatable: bool) -> Answer:
+    async def _exchange(
+        self, request_id: int, line: bytes, hear: OnNotification | None, *, repeatable: bool
+    ) -> Answer:
         try:
-            return await (await self._connected()).exchange(request_id, line)
+            return await (await self._connected()).exchange(request_id, line, hear)
         except ConnectionLost:
             if not repeatable:
                 raise
-        return await (await self._connected()).exchange(request_id, line)
+        return await (await self._connected()).exchange(request_id, line, hear)
 
     async def _connected(self) -> AsyncConnection:
         async with self._connecting:

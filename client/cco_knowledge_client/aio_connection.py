@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .connection import connection_lost, unreachable
 from .errors import ConnectionLost, ProtocolError, TooLarge
-from .wire import Answer, read_answer
+from .wire import Answer, Notification, OnNotification, read_message
 
 _LINE_MAX_BYTES = 1 << 30
 
@@ -26,6 +26,7 @@ class _Waiting:
     answer: asyncio.Future[Answer | None]
     """None: the connection was lost."""
     size_bytes: int
+    hear: OnNotification | None
 
     def give(self, answer: Answer | None) -> None:
         if not self.answer.done():
@@ -64,9 +65,11 @@ class AsyncConnection:
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
-    async def exchange(self, request_id: int, line: bytes) -> Answer:
+    async def exchange(
+        self, request_id: int, line: bytes, hear: OnNotification | None = None
+    ) -> Answer:
         """Cancelling it is safe: an answer that nobody waits for is dropped."""
-        waiting = _Waiting(self._loop.create_future(), len(line))
+        waiting = _Waiting(self._loop.create_future(), len(line), hear)
         self._waiting[request_id] = waiting
         try:
             self._writer.write(line)
@@ -82,8 +85,9 @@ class AsyncConnection:
     async def _read_answers(self) -> None:
         try:
             while (line := await self._reader.readline()).endswith(b"\n"):
-                answer = read_answer(line)
-                if answer is None:
+                answer = read_message(line)
+                if isinstance(answer, Notification):
+                    self._tell(answer)
                     continue
                 if answer.id is None and not isinstance(answer.error, TooLarge):
                     self._end = answer  # nothing from us is welcome
@@ -98,6 +102,12 @@ class AsyncConnection:
         self._writer.close()
         for waiting in self._waiting.values():
             waiting.give(self._end)
+
+    def _tell(self, notification: Notification) -> None:
+        """All calls that want to hear, because a notification is nobody's."""
+        for waiting in list(self._waiting.values()):
+            if waiting.hear is not None:
+                waiting.hear(notification.method, notification.params)
 
     def _deliver(self, answer: Answer) -> None:
         if answer.id is not None:

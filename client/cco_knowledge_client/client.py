@@ -29,7 +29,7 @@ from .results import (
     Stored,
     Updated,
 )
-from .wire import Answer, write_request
+from .wire import Answer, OnNotification, write_request
 
 T = TypeVar("T")
 
@@ -218,12 +218,23 @@ class KnowledgeClient:
         return self._send(calls.status(), timeout_s)
 
     def call(
-        self, method: str, params: Params | None = None, *, timeout_s: float | None = None
+        self,
+        method: str,
+        params: Params | None = None,
+        *,
+        timeout_s: float | None = None,
+        on_notification: OnNotification | None = None,
     ) -> Any:
-        """Any method by name; the result as it came."""
-        return self._send(calls.any_call(method, params), timeout_s)
+        """Any method by name; the result as it came.
 
-    def _send(self, call: Call[T], timeout_s: float | None) -> T:
+        `on_notification` is called with the method and the params of each notification that
+        comes before the answer, such as `job.progress` during a `job.wait`.
+        """
+        return self._send(calls.any_call(method, params), timeout_s, on_notification)
+
+    def _send(
+        self, call: Call[T], timeout_s: float | None, hear: OnNotification | None = None
+    ) -> T:
         deadline = Deadline.after(self._timeout_s if timeout_s is None else timeout_s)
         request_id = next(self._ids)
         line = write_request(request_id, call)
@@ -231,7 +242,7 @@ class KnowledgeClient:
             self._drop_connection()
             self._begin_in_this_process()
         with self._turn(deadline):
-            answer = self._exchange(request_id, line, deadline, repeatable=call.repeatable)
+            answer = self._exchange(request_id, line, deadline, hear, repeatable=call.repeatable)
         return call.read(answer.result_or_raise())
 
     def _begin_in_this_process(self) -> None:
@@ -250,20 +261,28 @@ class KnowledgeClient:
             self._lock.release()
 
     def _exchange(
-        self, request_id: int, line: bytes, deadline: Deadline, *, repeatable: bool
+        self,
+        request_id: int,
+        line: bytes,
+        deadline: Deadline,
+        hear: OnNotification | None,
+        *,
+        repeatable: bool,
     ) -> Answer:
         try:
-            return self._exchange_once(request_id, line, deadline)
+            return self._exchange_once(request_id, line, deadline, hear)
         except ConnectionLost as lost:
             if not repeatable and not isinstance(lost, Undelivered):
                 raise
-        return self._exchange_once(request_id, line, deadline)
+        return self._exchange_once(request_id, line, deadline, hear)
 
-    def _exchange_once(self, request_id: int, line: bytes, deadline: Deadline) -> Answer:
+    def _exchange_once(
+        self, request_id: int, line: bytes, deadline: Deadline, hear: OnNotification | None
+    ) -> Answer:
         if self._connection is None:
             self._connection = Connection(self.socket_path, deadline)
         try:
-            return self._connection.exchange(request_id, line, deadline)
+            return self._connection.exchange(request_id, line, deadline, hear)
         except BaseException:  # KeyboardInterrupt too: the answer is still to come
             self._drop_connection()
             raise

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .deadline import Deadline, no_answer_within
 from .errors import ConnectionLost, Unreachable
-from .wire import Answer, read_answer
+from .wire import Answer, Notification, OnNotification, read_message
 
 _RECEIVE_BYTES = 1 << 18
 
@@ -46,7 +46,9 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
-    def exchange(self, request_id: int, line: bytes, deadline: Deadline) -> Answer:
+    def exchange(
+        self, request_id: int, line: bytes, deadline: Deadline, hear: OnNotification | None = None
+    ) -> Answer:
         """Send a request and wait for its answer.
 
         After any exception the connection is useless: the answer may still come, and must not
@@ -59,7 +61,7 @@ class Connection:
         delivered = False
         try:
             delivered = self._send(line, deadline)
-            return self._receive(request_id, deadline)
+            return self._receive(request_id, deadline, hear)
         except TimeoutError as error:
             raise no_answer_within(deadline.timeout_s) from error
         except ConnectionError as error:
@@ -76,11 +78,14 @@ class Connection:
             return False
         return True
 
-    def _receive(self, request_id: int, deadline: Deadline) -> Answer:
+    def _receive(self, request_id: int, deadline: Deadline, hear: OnNotification | None) -> Answer:
         while True:
-            answer = read_answer(self._read_line(deadline))
-            if answer is not None and answer.id in (request_id, None):
-                return answer
+            message = read_message(self._read_line(deadline))
+            if isinstance(message, Notification):
+                if hear is not None:
+                    hear(message.method, message.params)
+            elif message.id in (request_id, None):
+                return message
 
     def _read_line(self, deadline: Deadline) -> bytes:
         searched = 0

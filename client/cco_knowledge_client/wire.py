@@ -1,6 +1,7 @@
 """NDJSON: one JSON-RPC message a line."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,16 @@ class Answer:
         return self.result
 
 
+@dataclass(frozen=True, slots=True)
+class Notification:
+    method: str
+    params: Any
+
+
+OnNotification = Callable[[str, Any], None]
+"""Called with the method and the params of each notification that comes before the answer."""
+
+
 def write_request(request_id: int, call: Call[Any]) -> bytes:
     request = {
         "jsonrpc": "2.0",
@@ -37,14 +48,13 @@ def write_request(request_id: int, call: Call[Any]) -> bytes:
         raise InvalidParams(f"The params cannot be written as JSON: {error}.") from error
 
 
-def read_answer(line: bytes | bytearray) -> Answer | None:
-    """What a line says, or None for a notification."""
+def read_message(line: bytes | bytearray) -> Answer | Notification:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ProtocolError("The daemon sent a line that is not JSON.") from error
     if isinstance(message, dict) and "method" in message:
-        return None
+        return Notification(str(message["method"]), message.get("params"))
     if not isinstance(message, dict) or not isinstance(message.get("id", ""), int | None):
         raise ProtocolError("The daemon sent a line that is not an answer of JSON-RPC.")
     if "error" in message:

@@ -26,6 +26,7 @@ _COMMANDS = {
     "export": "exporting:export",
     "import": "importing:import_",
     "migrate": "migrating:migrate",
+    "jobs": "jobs:jobs",
     "eval": "evaluating:eval_",
     "logs": "logs:logs",
     "doctor": "doctor:doctor",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
 _LINE_MAX_BYTES = 16 << 20
-_BATCH_ITEMS = 100
+_BATCH_ITEMS = 1000
 _BATCH_BYTES = 1 << 20
 
 
@@ -14,11 +14,7 @@ _BATCH_BYTES = 1 << 20
 class EntryLine:
     number: int
     item: dict[str, Any]
-    """An item of `knowledge.store_batch`, or of `knowledge.migrate`."""
-    migration_run: str | None
-    """Which migration brought it to where it was exported; such a line is stored as it is."""
-    superseded_by: Any
-    """No part of the item: what it names may come in a later line."""
+    """An item of `knowledge.import`."""
     size_bytes: int
     end_bytes: int
     """Where the line ends in its file."""
@@ -49,11 +45,7 @@ def batches(lines: Iterable[EntryLine]) -> Iterator[list[EntryLine]]:
     batch: list[EntryLine] = []
     batch_bytes = 0
     for line in lines:
-        if batch and (
-            len(batch) == _BATCH_ITEMS
-            or batch_bytes + line.size_bytes > _BATCH_BYTES
-            or batch[0].migration_run != line.migration_run
-        ):
+        if batch and (len(batch) == _BATCH_ITEMS or batch_bytes + line.size_bytes > _BATCH_BYTES):
             yield batch
             batch, batch_bytes = [], 0
         batch.append(line)
@@ -73,14 +65,11 @@ def _skip_line(file: BinaryIO) -> int:
 
 def _read_line(number: int, raw: bytes, end_bytes: int) -> EntryLine | BadLine:
     try:
-        value = _parsed(raw)
-        superseded_by = value.pop("superseded_by", None)
-        run, record = _migration(value.pop("migration", None))
-        item = {**value, "record": record} if record else _as_item(value)
+        item = _as_item(_parsed(raw))
         size_bytes = _size_bytes(item)
     except _Refused as refused:
         return BadLine(number, refused.reason, str(refused))
-    return EntryLine(number, item, run, superseded_by, size_bytes, end_bytes)
+    return EntryLine(number, item, size_bytes, end_bytes)
 
 
 class _Refused(Exception):
@@ -101,17 +90,6 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _migration(value: Any) -> tuple[str | None, str | None]:
-    """The run and the record, or nothing of both."""
-    if value is None:
-        return None, None
-    facts = value if isinstance(value, dict) else {}
-    run, record = facts.get("run"), facts.get("record")
-    if not (isinstance(run, str) and isinstance(record, str) and run and record):
-        raise _Refused("invalid_params", "`migration` is not as an export writes it.")
-    return run, record
-
-
 def _size_bytes(item: dict[str, Any]) -> int:
     try:
         return len(json.dumps(item, ensure_ascii=False, allow_nan=False).encode())
@@ -125,7 +103,8 @@ def _size_bytes(item: dict[str, Any]) -> int:
 def _as_item(entry: dict[str, Any]) -> dict[str, Any]:
     """What was an entry of its own stays one; without an id, storing it again finds the first."""
     item = {name: value for name, value in entry.items() if value is not None}
-    return {**item, "on_duplicate": "store"} if item.get("id") else item
+    is_own = item.get("id") and "migration" not in item
+    return {**item, "on_duplicate": "store"} if is_own else item
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -33,9 +34,10 @@ def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None
     from cco_knowledge import config, logs, paths, process_memory
 
     flags = {"home": options.home, "socket.path": options.socket, "model.name": options.model}
-    loaded = config.load_config(
-        {key: value for key, value in flags.items() if value} | _settings(options.set), os.environ
-    )
+    given = {key: value for key, value in flags.items() if value} | _settings(options.set)
+    environ = dict(os.environ)
+    load = functools.partial(config.load_config, given, environ)
+    loaded = load()
     os.umask(0o077)
     paths.prepare_home(loaded.home)
     paths.check_socket_path(loaded.socket_path)
@@ -48,7 +50,7 @@ def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None
     from cco_knowledge import runtime
 
     runtime.run(
-        loaded,
+        load,
         service_manager,
         on_ready=lambda: _tell(options.ready_fd, {"ready": True, "pid": os.getpid()}),
     )

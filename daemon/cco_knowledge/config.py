@@ -6,7 +6,7 @@ keys are errors, wherever they come from, and `Setting.source` says who set what
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -145,6 +145,25 @@ def load_config(flags: Mapping[str, str], environ: Mapping[str, str]) -> LoadedC
     return LoadedConfig(home=home, config=_build(chosen), settings=_settings(chosen))
 
 
+def changed_keys(old: Config, new: Config) -> list[str]:
+    """Every `section.key` whose value differs."""
+    return [key for key in setting_keys() if _value(old, key) != _value(new, key)]
+
+
+def with_values_of(config: Config, new: Config, keys: Sequence[str]) -> Config:
+    """`config` with what `new` has for these keys."""
+    sections: dict[str, dict[str, Any]] = msgspec.to_builtins(config)
+    for key in keys:
+        section, _, name = key.partition(".")
+        sections[section][name] = _value(new, key)
+    return msgspec.convert(sections, Config)
+
+
+def _value(config: Config, key: str) -> object:
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name)
+
+
 def _file_layer(path: Path) -> Iterator[tuple[str, object, str]]:
     try:
         text = path.read_text("utf-8")
@@ -209,7 +228,7 @@ def _settings(chosen: Mapping[str, tuple[object, str]]) -> tuple[Setting, ...]:
     return tuple(
         Setting(
             key=key,
-            value=getattr(getattr(config, key.partition(".")[0]), key.partition(".")[2]),
+            value=_value(config, key),
             source=chosen[key][1] if key in chosen else "default",
         )
         for key in setting_keys()

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import orjson
 
+_OURS = "cco_knowledge"
 _OF_A_CALL = frozenset(
     {"id", "method", "peer", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
 )
 """What `rpc/observed.py` tells."""
+_OF_A_JOB = frozenset({"job", "state", "reason"})
+"""What `jobs` tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,16 @@ def configure(level: str, file: LogFile | None = None) -> None:
     handler = _RotatingFile(file) if file else logging.StreamHandler(sys.stderr)
     is_for_people = file is None and sys.stderr.isatty()
     handler.setFormatter(_TerminalFormatter() if is_for_people else _JsonFormatter())
-    for name in ("cco_knowledge", "aiohttp", "asyncio"):
+    for name in (_OURS, "aiohttp", "asyncio"):
         logger = logging.getLogger(name)
         logger.addHandler(handler)
-        logger.setLevel(level.upper() if name == "cco_knowledge" else logging.WARNING)
+        logger.setLevel(logging.WARNING)
         logger.propagate = False
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    logging.getLogger(_OURS).setLevel(level.upper())
 
 
 class _RotatingFile(RotatingFileHandler):
@@ -68,12 +76,16 @@ class _JsonFormatter(logging.Formatter):
 
 class _TerminalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        call = _extra(record)
-        told = _in_short(call) if call else record.getMessage()
+        extra = _extra(record)
+        told = _in_short(extra) if extra else record.getMessage()
         return f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {told}"
 
 
 def _in_short(call: dict[str, object]) -> str:
+    if "job" in call:
+        return f"job {call['job']} {call['state']}" + (
+            f": {call['reason']}" if call["reason"] else ""
+        )
     return (
         f"{call['method']} {call['outcome']} in {call['ms']} ms (waited {call['queue_ms']}), "
         f"{call['bytes_in']} B in, {call['bytes_out']} B out, id {call['id']}, peer {call['peer']}"
@@ -81,4 +93,8 @@ def _in_short(call: dict[str, object]) -> str:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:
-    return {key: value for key, value in record.__dict__.items() if key in _OF_A_CALL}
+    return {
+        key: value
+        for key, value in record.__dict__.items()
+        if key in _OF_A_CALL or key in _OF_A_JOB
+    }

@@ -38,6 +38,10 @@ class Home:
         return self.path / "knowledge"
 
     @property
+    def jobs(self) -> Path:
+        return self.path / "jobs"
+
+    @property
     def models(self) -> Path:
         return self.path / "models"
 

@@ -1,25 +1,23 @@
 """The composition root: build the parts, serve, drain, close."""
 
 import asyncio
-import functools
+import contextlib
 import gc
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import orjson
 
-from cco_knowledge import __version__, listen, process_memory, watchdog
-from cco_knowledge.config import Config, LoadedConfig
-from cco_knowledge.embedding.engine import Engine, load_engine
-from cco_knowledge.errors import Unavailable
+from cco_knowledge import __version__, listen, logs, process_memory, watchdog
+from cco_knowledge.config import Config, LoadedConfig, changed_keys, with_values_of
+from cco_knowledge.errors import Conflict, DeadlineExceeded, StartRefused, Unavailable
+from cco_knowledge.jobs import Jobs
 from cco_knowledge.metrics import Durations, measure_loop_lag
-from cco_knowledge.models import resolve_model
+from cco_knowledge.parts import Parts
 from cco_knowledge.paths import Home
 from cco_knowledge.rpc import results, snapshot
 from cco_knowledge.rpc.connection import Peers
@@ -27,12 +25,10 @@ from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
 from cco_knowledge.rpc.methods import Deadline
 from cco_knowledge.rpc.stall import Progress
-from cco_knowledge.search.searcher import Searcher
+from cco_knowledge.rpc.system import failure_of
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.service_manager import ServiceManager
-from cco_knowledge.store.lance import LanceStore
 
-_MAX_DEFAULT_THREADS = 4
 _UPKEEP_S = 5.0
 _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
@@ -42,42 +38,53 @@ _LONGEST_CHANGE_S = 300.0
 """To the table; the writer does nothing else meanwhile."""
 _LONGEST_WAIT_S = 60.0
 """Of one word for the model, which goes ahead of all documents."""
+_RELOADED = frozenset(
+    {
+        "knowledge.extra_types",
+        "limits.deadline_s",
+        "limits.bulk_deadline_s",
+        "limits.drain_s",
+        "log.level",
+    }
+)
+"""Settings that need no restart."""
 
 _log = logging.getLogger(__name__)
 
 
-def run(
-    loaded: LoadedConfig, service_manager: ServiceManager, *, on_ready: Callable[[], None]
-) -> None:
-    """Serve until a signal asks to stop.
+Load = Callable[[], LoadedConfig]
+"""Reads the configuration, each time anew. Raises StartRefused."""
+
+
+def run(load: Load, service_manager: ServiceManager, *, on_ready: Callable[[], None]) -> None:
+    """Serve until a signal or a call asks to stop.
 
     Raises:
         StartRefused: before anything was changed.
     """
+    loaded = load()
     with listen.locked(loaded.home.lock):
-        asyncio.run(_Daemon(loaded, service_manager, on_ready).run())
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    engine: Engine
-    store: LanceStore
-    searcher: Searcher
-    service: KnowledgeService
+        asyncio.run(_Daemon(loaded, load, service_manager, on_ready).run())
 
 
 class _Daemon:
     def __init__(
-        self, loaded: LoadedConfig, service_manager: ServiceManager, on_ready: Callable[[], None]
+        self,
+        loaded: LoadedConfig,
+        load: Load,
+        service_manager: ServiceManager,
+        on_ready: Callable[[], None],
     ) -> None:
         self._home: Home = loaded.home
         self._config: Config = loaded.config
+        self._load = load
         self._socket_path: Path = loaded.socket_path
         self._service_manager = service_manager
         self._on_ready = on_ready
         self._watchdog: asyncio.Task[None] | None = None
         self._begun = time.monotonic()
-        self._parts: _Parts | None = None
+        self.jobs = Jobs(loaded.home.jobs, failure_of)
+        self._parts: Parts | None = None
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._n_calls_seen = 0
@@ -86,21 +93,10 @@ class _Daemon:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal)
-        ready: asyncio.Future[KnowledgeService] = loop.create_future()
-        limits = self._config.limits
-        self._dispatcher = Dispatcher(
-            system={
-                "system.ping": self._ping,
-                "system.status": self._status,
-                "rpc.discover": self._discover,
-            },
-            deadlines_s={
-                Deadline.NORMAL: limits.deadline_s,
-                Deadline.BULK: limits.bulk_deadline_s,
-            },
-            service=ready,
-        )
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        self._ready: asyncio.Future[KnowledgeService] = loop.create_future()
+        self._dispatcher = Dispatcher(self, _deadlines_s(self._config), self._ready)
         http = HttpServer(
             self._dispatcher,
             is_alive=lambda: self._parts is None or self._parts.store.is_alive,
@@ -118,12 +114,14 @@ class _Daemon:
         server = await loop.create_server(self._peers.connection, sock=listening)
         measuring = asyncio.create_task(measure_loop_lag(self._loop_lag), name="loop lag")
         try:
-            await self._serve(ready, own_inode)
+            await self._serve(own_inode)
         finally:
             measuring.cancel()
-            if not ready.done():
-                ready.set_exception(Unavailable("The daemon could not start; its log says why."))
-                ready.exception()  # nobody may be waiting for it
+            if not self._ready.done():
+                self._ready.set_exception(
+                    Unavailable("The daemon could not start; its log says why.")
+                )
+                self._ready.exception()  # nobody may be waiting for it
             self._tell_stopping()
             server.close()
             if given is None and listen.inode(self._socket_path) == own_inode:
@@ -134,16 +132,14 @@ class _Daemon:
             await self._peers.close(_LAST_ANSWERS_S)
             await self._close()
 
-    async def _serve(
-        self, ready: "asyncio.Future[KnowledgeService]", own_inode: int | None
-    ) -> None:
+    async def _serve(self, own_inode: int | None) -> None:
         """Load, then wait to be stopped. A stop while loading ends the loading first."""
         extending = asyncio.create_task(watchdog.extend_start(self._service_manager))
         try:
-            self._parts = await self._load()
+            self._parts = await Parts.load(self._config, self._home, self._tell_status)
         finally:
             extending.cancel()
-        ready.set_result(self._parts.service)
+        self._ready.set_result(self._parts.service)
         # The modules and tables that stay for good need not be looked through again.
         gc.collect()
         gc.freeze()
@@ -159,7 +155,10 @@ class _Daemon:
             except TimeoutError:
                 self._upkeep(own_inode)
 
-    def _tell_ready(self, parts: _Parts) -> None:
+    def _tell_status(self, status: str) -> None:
+        self._service_manager.notify(f"STATUS={status}")
+
+    def _tell_ready(self, parts: Parts) -> None:
         self._service_manager.notify(
             "READY=1", f"STATUS=ready, with the model {parts.engine.identity.name}"
         )
@@ -177,30 +176,10 @@ class _Daemon:
         status = "STATUS=stopping: answering what was accepted"
         self._service_manager.notify("STOPPING=1", status, extend_by_s=limit_s)
 
-    async def _load(self) -> _Parts:
-        config = self._config
-        self._service_manager.notify(f"STATUS=loading the model {config.model.name}")
-        loop = asyncio.get_running_loop()
-        spec = await loop.run_in_executor(None, resolve_model, config.model.name, self._home.models)
-        engine = await loop.run_in_executor(
-            None,
-            functools.partial(
-                load_engine,
-                spec,
-                threads=config.embedding.threads or min(os.cpu_count() or 1, _MAX_DEFAULT_THREADS),
-                queue_size=config.embedding.queue_size,
-                cache_size=config.embedding.cache_size,
-            ),
-        )
-        self._service_manager.notify("STATUS=opening the table")
-        store = await LanceStore.open(self._home.data, engine.identity, config.store.cache_bytes)
-        searcher = Searcher(store, engine)
-        service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
-        return _Parts(engine, store, searcher, service)
-
     async def _drain(self) -> None:
         """Let the accepted calls finish; a second signal or the limit ends the wait."""
         self._dispatcher.draining = True
+        await self.jobs.close()
         loop = asyncio.get_running_loop()
         until = loop.time() + self._config.limits.drain_s
         while self._dispatcher.in_flight and not self._hurry.is_set() and loop.time() < until:
@@ -219,9 +198,7 @@ class _Daemon:
             self._watchdog.cancel()
             await asyncio.wait({self._watchdog})
         if self._parts is not None:
-            await self._parts.searcher.close()
-            await self._parts.store.close()
-            await self._parts.engine.close()
+            await self._parts.close()
         _log.info("stopped")
 
     def _upkeep(self, own_inode: int | None) -> None:
@@ -231,11 +208,6 @@ class _Daemon:
         if self._dispatcher.n_calls != self._n_calls_seen:
             self._n_calls_seen = self._dispatcher.n_calls
             process_memory.trim()
-
-    def _on_signal(self) -> None:
-        if self._stop.is_set():
-            self._hurry.set()
-        self._stop.set()
 
     def _on_progress(self, transport: asyncio.BaseTransport | None, progress: Progress) -> None:
         connection = self._peers.connections.get(transport) if transport else None
@@ -253,15 +225,7 @@ class _Daemon:
         )
         return await asyncio.to_thread(_exposed, seen)
 
-    async def _discover(self) -> object:
-        from cco_knowledge.rpc.discover import encoded_document  # few ever ask
-
-        return orjson.Fragment(await asyncio.to_thread(encoded_document))
-
-    async def _ping(self) -> results.Pong:
-        return "pong"
-
-    async def _status(self) -> results.Status:
+    def status(self) -> results.Status:
         parts = self._parts
         return {
             "version": __version__,
@@ -276,6 +240,61 @@ class _Daemon:
             "embedding": msgspec.to_builtins(parts.engine.facts()) if parts else None,
             "rss_bytes": process_memory.resident_bytes(),
         }
+
+    async def parts(self) -> Parts:
+        limit_s = self._config.limits.deadline_s
+        try:
+            async with asyncio.timeout(limit_s):
+                await asyncio.shield(self._ready)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"The daemon was not ready within {limit_s:g} s.") from error
+        assert self._parts is not None  # noqa: S101  # loaded before the service is ready
+        return self._parts
+
+    def stop(self) -> None:
+        """Asked again, it waits for nothing."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def reload(self) -> results.Reloaded:
+        try:
+            loaded = await asyncio.to_thread(self._load)
+        except StartRefused as error:
+            _log.error("the configuration is not valid: %s", error.message)
+            raise Conflict(
+                "The configuration is not valid, so nothing was changed. What is wrong: "
+                "kmctl config check"
+            ) from error
+        changed = changed_keys(self._config, loaded.config)
+        applied = [key for key in changed if key in _RELOADED]
+        self._apply(with_values_of(self._config, loaded.config, applied))
+        waiting = [key for key in changed if key not in _RELOADED]
+        _log.info("reloaded; applied: %s; need a restart: %s", _listed(applied), _listed(waiting))
+        return {"applied": applied, "restart_needed": waiting}
+
+    def _apply(self, config: Config) -> None:
+        self._config = config
+        self._dispatcher.deadlines_s = _deadlines_s(config)
+        logs.set_level(config.log.level)
+        if self._parts is not None:
+            self._parts.service.extra_types = config.knowledge.extra_types
+
+    def _on_hangup(self) -> None:
+        self._reloading = asyncio.create_task(self._reload_or_say_why(), name="reload")
+
+    async def _reload_or_say_why(self) -> None:
+        with contextlib.suppress(Conflict):  # the log has it
+            await self.reload()
+
+
+def _deadlines_s(config: Config) -> dict[Deadline, float]:
+    limits = config.limits
+    return {Deadline.NORMAL: limits.deadline_s, Deadline.BULK: limits.bulk_deadline_s}
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(keys) or "none"
 
 
 def _exposed(seen: snapshot.Snapshot) -> bytes:

@@ -2,10 +2,11 @@
 
 import asyncio
 import difflib
+import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cco_knowledge.embedding.interface import Embedder, Priority
@@ -14,6 +15,7 @@ from cco_knowledge.search.context import Context, pack
 from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
+from cco_knowledge.timestamps import format_timestamp, utc_now
 from cco_knowledge.types import (
     ENTRY_TYPES,
     EmbeddedEntry,
@@ -35,15 +37,6 @@ _RANDOM_BYTES = 6
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def format_timestamp(moment: datetime) -> str:
-    """RFC 3339 UTC with milliseconds, cut, not rounded."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ class KnowledgeService:
         self._store = store
         self._embedder = embedder
         self._searcher = searcher
-        self._listed_types = (*ENTRY_TYPES, *extra_types)
+        self.extra_types = extra_types
         self._clock = clock
         self._update_lock = asyncio.Lock()
 
@@ -97,12 +90,15 @@ class KnowledgeService:
         return outcome
 
     async def store_batch(
-        self, items: Sequence[NewEntry | KnowledgeError]
+        self, items: Sequence[NewEntry | KnowledgeError], *, compare: bool = True
     ) -> list[StoreOutcome | Exception]:
-        """One outcome an item, in order; items that are errors already stay what they are."""
+        """One outcome an item, in order; items that are errors already stay what they are.
+
+        `compare`: look also for what each one nearly repeats.
+        """
         prepared = await _each(items, lambda new: self._draft(new, Priority.BULK))
         drafts = [draft for draft in prepared if isinstance(draft, Draft)]
-        outcomes = iter(await self._insert(drafts) if drafts else [])
+        outcomes = iter(await self._insert(drafts, compare=compare) if drafts else [])
         return [part if isinstance(part, Exception) else next(outcomes) for part in prepared]
 
     async def migrate(
@@ -256,10 +252,12 @@ class KnowledgeService:
 
         return list(await asyncio.gather(*map(embed_one, texts)))
 
-    async def _insert(self, drafts: Sequence[Draft]) -> list[StoreOutcome | Exception]:
+    async def _insert(
+        self, drafts: Sequence[Draft], *, compare: bool = True
+    ) -> list[StoreOutcome | Exception]:
         """The writer commits while the neighbours are looked for: neither waits for the other."""
         outcomes, similar = await asyncio.gather(
-            self._store.insert(drafts), self._all_similar(drafts)
+            self._store.insert(drafts), self._all_similar(drafts if compare else [])
         )
         await self._searcher.follow()
 
@@ -270,7 +268,7 @@ class KnowledgeService:
                 return outcome
             return StoreOutcome(outcome, near if outcome.duplicate_of is None else ())
 
-        return list(map(with_similar, outcomes, similar))
+        return list(map(with_similar, outcomes, similar or itertools.repeat(())))
 
     async def _all_similar(self, drafts: Sequence[Draft]) -> list[list[Match]]:
         """Of each draft. A few at a time: each look at the table copies its vectors."""
@@ -330,12 +328,13 @@ class KnowledgeService:
         )
 
     def _check_type(self, name: str) -> None:
-        if name in self._listed_types or name in self._store.types:
+        listed = (*ENTRY_TYPES, *self.extra_types)
+        if name in listed or name in self._store.types:
             return
-        nearest = difflib.get_close_matches(name.lower(), self._listed_types, n=1, cutoff=0.0)
+        nearest = difflib.get_close_matches(name.lower(), listed, n=1, cutoff=0.0)
         raise InvalidInput(
             f"This type does not exist; the nearest is `{nearest[0]}`. Known types: "
-            f"{', '.join(self._listed_types)}, and those of migrated entries.",
+            f"{', '.join(listed)}, and those of migrated entries.",
             field="type",
         )
 

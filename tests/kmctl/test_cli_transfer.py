@@ -52,31 +52,50 @@ def test_an_export_that_fails_leaves_the_old_file(command: Any, tmp_path: Path) 
 
 
 class Importing(Recorded):
-    """Stores what is not called `refused`; `seen` is there already."""
+    """A daemon that has done each job when it is asked for it; `refused` texts fail."""
 
     def __init__(self) -> None:
-        super().__init__({"system.ping": "pong", "knowledge.store_batch": self._store})
+        super().__init__(
+            {
+                "system.ping": "pong",
+                "knowledge.import": self._receive,
+                "job.wait": lambda _params: {
+                    "id": "import-1",
+                    "state": "done",
+                    "result": self.done,
+                },
+            }
+        )
+        self.items: list[dict[str, Any]] = []
 
-    def _store(self, params: dict[str, Any]) -> dict[str, Any]:
-        results = [self._outcome(item) for item in params["items"]]
-        failed = sum("error" in result for result in results)
-        return {"stored": len(results) - failed, "failed": failed, "results": results}
+    def _receive(self, params: dict[str, Any]) -> dict[str, Any]:
+        assert params.get("job") == ("import-1" if self.items else None)
+        self.items += params.get("items", [])
+        return {"id": "import-1"}
 
-    def _outcome(self, item: dict[str, Any]) -> dict[str, Any]:
-        if item["text"] == "refused":
-            data = {"reason": "conflict", "retryable": False}
-            return {"error": {"code": -32011, "message": "other content", "data": data}}
-        return {"id": item.get("id", "new"), "stored": item["text"] != "seen"}
+    @property
+    def done(self) -> dict[str, Any]:
+        refused = [
+            {"item": number, "reason": "conflict", "message": "other content"}
+            for number, item in enumerate(self.items, 1)
+            if item["text"] == "refused"
+        ]
+        n_stored = len(self.items) - len(refused)
+        counts = {"stored": n_stored, "unchanged": 0, "failed": len(refused)}
+        return {**counts, "errors": refused}
 
     @property
     def batches(self) -> list[list[dict[str, Any]]]:
-        return [params["items"] for params in self.params if "items" in params]
+        return [params["items"] for params in self.params if params.get("items")]
 
 
-def import_from(data: bytes, command: Any, tmp_path: Path, daemon: ScriptedDaemon) -> Outcome:
+def import_from(
+    data: bytes, command: Any, tmp_path: Path, daemon: ScriptedDaemon, *flags: str
+) -> Outcome:
     source = tmp_path / "source.jsonl"
     source.write_bytes(data)
-    outcome: Outcome = command("import", str(source), "--json", "--socket", str(daemon.path))
+    at = ("--socket", str(daemon.path))
+    outcome: Outcome = command("import", str(source), "--json", *flags, *at)
     return outcome
 
 
@@ -94,6 +113,7 @@ def test_import_reports_bad_lines_and_stores_the_others(command: Any, tmp_path: 
             b"[" * 100_000,
             b'{"text": "refused", "id": "r"}',
             b'{"text": "seen", "superseded_by": null}\r',
+            b'{"text": "old", "id": "o", "migration": {"run": "r", "record": "d"}}',
         ]
     )
     daemon_side = Importing()
@@ -101,10 +121,10 @@ def test_import_reports_bad_lines_and_stores_the_others(command: Any, tmp_path: 
         outcome = import_from(data, command, tmp_path, daemon)
     assert outcome.code == 1
     report = outcome.json
-    assert {name: report[name] for name in ("read", "stored", "unchanged", "failed")} == {
-        "read": 10,
-        "stored": 1,
-        "unchanged": 1,
+    assert {name: report[name] for name in ("job", "read", "stored", "failed")} == {
+        "job": "import-1",
+        "read": 11,
+        "stored": 3,
         "failed": 8,
     }
     assert [(error["line"], error["reason"]) for error in report["errors"]] == [
@@ -119,21 +139,23 @@ def test_import_reports_bad_lines_and_stores_the_others(command: Any, tmp_path: 
     ]
     assert daemon_side.batches == [
         [
-            {**ENTRY, "on_duplicate": "store"},
+            {key: value for key, value in ENTRY.items() if value is not None}
+            | {"on_duplicate": "store"},
             {"text": "refused", "id": "r", "on_duplicate": "store"},
             {"text": "seen"},
+            {"text": "old", "id": "o", "migration": {"run": "r", "record": "d"}},
         ]
     ]
 
 
 def test_import_sends_batches_of_bounded_size(command: Any, tmp_path: Path) -> None:
-    lines = [json.dumps({"text": f"t{n}"}) for n in range(250)]
+    lines = [json.dumps({"text": f"t{n}"}) for n in range(1250)]
     lines += [json.dumps({"text": "x" * 600_000})] * 3
     daemon_side = Importing()
     with serving(daemon_side) as daemon:
         outcome = import_from("\n".join(lines).encode(), command, tmp_path, daemon)
-    assert (outcome.code, outcome.json["stored"]) == (0, 253)
-    assert [len(batch) for batch in daemon_side.batches] == [100, 100, 51, 1, 1]
+    assert (outcome.code, outcome.json["stored"]) == (0, 1253)
+    assert [len(batch) for batch in daemon_side.batches] == [1000, 251, 1, 1]
 
 
 def test_import_skips_a_line_that_is_too_long(command: Any, tmp_path: Path) -> None:
@@ -156,38 +178,22 @@ def test_import_finds_the_line_for_which_a_whole_call_is_refused(
             if any(item["text"] == "poison" for item in items):
                 peer.refuse(request, -32602, "invalid_params", retryable=False)
             else:
-                peer.answer(request, daemon_side._store({"items": items}))
+                result = daemon_side.results[request["method"]]
+                peer.answer(request, result(request["params"]) if callable(result) else result)
 
-    lines = [b'{"text": "a"}', b'{"text": "poison"}', b'{"text": "b"}', b'{"text": "c"}']
+    lines = [b'{"text": "a"}', b'{"text": "poison"}', b'{"text": "refused"}', b'{"text": "c"}']
     with serving(refuse_whole_calls) as daemon:
         outcome = import_from(b"\n".join(lines), command, tmp_path, daemon)
-    assert (outcome.code, outcome.json["stored"], outcome.json["failed"]) == (1, 3, 1)
-    assert outcome.json["errors"][0]["line"] == 2
+    assert (outcome.code, outcome.json["stored"], outcome.json["failed"]) == (1, 2, 2)
+    assert [error["line"] for error in outcome.json["errors"]] == [2, 3]
 
 
-def test_import_supersedes_only_what_is_not_so_yet(command: Any, tmp_path: Path) -> None:
-    lines = [{"id": f"{n}", "text": "seen", "superseded_by": "new"} for n in range(150)]
+def test_import_need_not_wait(command: Any, tmp_path: Path) -> None:
     daemon_side = Importing()
-    daemon_side.results |= {
-        "knowledge.get": lambda params: {
-            "entries": [
-                {**ENTRY, "id": entry_id, "superseded_by": "new" if entry_id < "2" else None}
-                for entry_id in params["ids"]
-            ],
-            "missing": [],
-        },
-        "knowledge.update": lambda params: {"id": params["id"], "updated": True},
-    }
     with serving(daemon_side) as daemon:
-        data = "\n".join(map(json.dumps, lines)).encode()
-        outcome = import_from(data, command, tmp_path, daemon)
-    n_so = sum(str(line["id"]) < "2" for line in lines)
-    assert (outcome.json["stored"], outcome.json["unchanged"]) == (150 - n_so, n_so)
-    assert all("superseded_by" not in item for batch in daemon_side.batches for item in batch)
-    assert [len(params["ids"]) for params in daemon_side.params if "ids" in params] == [100, 50]
-    updates = [params for params in daemon_side.params if "superseded_by" in params]
-    assert updates[0] == {"id": "2", "superseded_by": "new"}
-    assert len(updates) == 150 - n_so
+        outcome = import_from(b'{"text": "x"}', command, tmp_path, daemon, "--no-wait")
+    assert (outcome.code, outcome.json["job"]) == (0, "import-1")
+    assert {"id": "import-1"} not in daemon_side.params, "it does not wait"
 
 
 def test_import_for_people(command: Any, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 
 _OF_EVERY_METHOD = ("invalid_params", "internal")
 _OF_THE_SERVICE = ("unavailable", "deadline_exceeded", "store_failed")
-_ITEMS = (params.StoreParams, params.OldRecord)
+_ITEMS = (params.StoreParams, params.OldRecord, params.ImportItem, params.Migration)
 """Shapes that params refer to."""
 _INFO = {
     "title": "CCO Knowledge",

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +13,10 @@ from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
 from cco_knowledge.rpc.observed import Arrival, ObservedCall
+from cco_knowledge.rpc.system import Host
 from cco_knowledge.service import KnowledgeService
 
 MAX_REQUEST_BYTES = 16 << 20
-
-SystemHandler = Callable[[], Awaitable[object]]
 
 
 @dataclass(slots=True)
@@ -27,8 +26,8 @@ class Dispatcher:
     Calls that come while the service is still loading wait for it, within their deadline.
     """
 
-    system: Mapping[str, SystemHandler]
-    """What answers the methods of `SYSTEM`."""
+    host: Host
+    """What the methods of `SYSTEM` are about."""
     deadlines_s: Mapping[Deadline, float]
     service: "asyncio.Future[KnowledgeService]"
     draining: bool = False
@@ -75,10 +74,10 @@ class Dispatcher:
         return None if part.id is NO_ID else response
 
     async def _call(self, call: Call, observed: ObservedCall) -> object:
-        if call.method in SYSTEM:
-            reading.read(params.NoParams, call.params)
+        if (of_daemon := SYSTEM.get(call.method)) is not None:
+            given = reading.read(of_daemon.params, call.params)
             observed.begin()
-            return await self.system[call.method]()
+            return await of_daemon.handler(self.host, given, observed.arrival.notify)
         method = METHODS.get(call.method)
         if method is None:
             raise WireError("method_not_found", "This method does not exist.")

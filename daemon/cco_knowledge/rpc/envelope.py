@@ -65,6 +65,10 @@ def failure(request_id: RequestId, error: WireError) -> bytes:
     return _dumps({"jsonrpc": "2.0", "error": body, "id": _id(request_id)})
 
 
+def notification(method: str, params: object) -> bytes:
+    return _dumps({"jsonrpc": "2.0", "method": method, "params": params})
+
+
 def joined(responses: Sequence[bytes], *, is_batch: bool) -> bytes | None:
     """What goes back for one message; None where nothing does."""
     if not responses:

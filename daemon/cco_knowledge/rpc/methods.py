@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from cco_knowledge.rpc import handlers, params, results
+from cco_knowledge.rpc import handlers, importing, params, results, system
 from cco_knowledge.service import KnowledgeService
 
 
@@ -30,6 +30,13 @@ class Signature:
 class Method(Signature):
     handler: Callable[[KnowledgeService, Any], Awaitable[object]]
     deadline: Deadline = Deadline.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonMethod(Signature):
+    """About the daemon itself; answered while the service loads, and while the daemon stops."""
+
+    handler: Callable[[system.Host, Any, system.Notify | None], Awaitable[object]]
 
 
 _EMBEDS = ("embedding_failed", "overloaded")
@@ -164,13 +171,68 @@ METHODS: dict[str, Method] = {
     ),
 }
 
-SYSTEM: dict[str, Signature] = {
-    "system.ping": Signature("Ask for a sign of life.", params.NoParams, results.Pong),
-    "system.status": Signature(
-        "Tell the daemon's version, model, load and memory.", params.NoParams, results.Status
+SYSTEM: dict[str, DaemonMethod] = {
+    "knowledge.import": DaemonMethod(
+        "Store any number of entries by a job, once the last of them has come.",
+        params.ImportParams,
+        results.Job,
+        importing.import_,
+        errors=("unavailable", "not_found", "conflict", "overloaded"),
     ),
-    "rpc.discover": Signature(
-        "Describe every method of this daemon, as OpenRPC.", params.NoParams, results.Document
+    "system.ping": DaemonMethod(
+        "Ask for a sign of life.", params.NoParams, results.Pong, system.ping
+    ),
+    "system.status": DaemonMethod(
+        "Tell the daemon's version, model, load and memory.",
+        params.NoParams,
+        results.Status,
+        system.status,
+    ),
+    "system.reload": DaemonMethod(
+        "Read the configuration again and apply what can change without a restart.",
+        params.NoParams,
+        results.Reloaded,
+        system.reload,
+        errors=("conflict",),
+    ),
+    "system.shutdown": DaemonMethod(
+        "Stop: what was accepted is answered, jobs are interrupted.",
+        params.NoParams,
+        results.Stopping,
+        system.shutdown,
+    ),
+    "job.list": DaemonMethod(
+        "List long work, also what a former process began, as what became of it.",
+        params.NoParams,
+        results.Jobs,
+        system.job_list,
+    ),
+    "job.get": DaemonMethod(
+        "Tell how a job is.",
+        params.JobParams,
+        results.Job,
+        system.job_get,
+        errors=("not_found",),
+    ),
+    "job.wait": DaemonMethod(
+        "Wait until a job has ended; a connection of lines hears `job.progress` meanwhile.",
+        params.JobParams,
+        results.Job,
+        system.job_wait,
+        errors=("not_found",),
+    ),
+    "job.cancel": DaemonMethod(
+        "End a job early; what it did stays.",
+        params.JobParams,
+        results.Job,
+        system.job_cancel,
+        errors=("not_found",),
+    ),
+    "rpc.discover": DaemonMethod(
+        "Describe every method of this daemon, as OpenRPC.",
+        params.NoParams,
+        results.Document,
+        system.discover,
     ),
 }
 """Methods that are answered while the service still loads, and while the daemon stops."""

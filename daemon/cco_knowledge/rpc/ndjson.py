@@ -83,7 +83,7 @@ class NdjsonConnection:
         self._is_skipping = False
         if was_skipping or not line.strip():
             return
-        self._lines.append((line, Arrival(self._peer_pid, len(line))))
+        self._lines.append((line, Arrival(self._peer_pid, len(line), self._notify)))
 
     def _go_on(self) -> None:
         """Begin what waits, then read on, or stop reading: a peer is not late meanwhile."""
@@ -110,6 +110,14 @@ class NdjsonConnection:
             await self._is_writable.wait()
             if response is not None and not self._transport.is_closing():
                 self._transport.write(response + b"\n")
+
+    def _notify(self, message: bytes) -> bool:
+        """A peer that does not read misses what can be missed."""
+        if self._transport.is_closing():
+            return False
+        if self._is_writable.is_set():
+            self._transport.write(message + b"\n")
+        return True
 
     def _answered(self, call: "asyncio.Task[None]") -> None:
         self._calls.discard(call)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc.envelope import NO_ID, RequestId
 from cco_knowledge.rpc.methods import METHODS, SYSTEM
+from cco_knowledge.rpc.system import Notify
 
 UNKNOWN_METHOD = "unknown"
 
@@ -23,6 +24,8 @@ class Arrival:
 
     peer_pid: int | None
     n_bytes: int
+    notify: Notify | None = None
+    """None where the framing has no way back but the answer."""
     at_s: float = field(default_factory=time.perf_counter)
 
 

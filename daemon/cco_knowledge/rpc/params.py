@@ -44,6 +44,10 @@ class NoParams(Params, frozen=True):
     pass
 
 
+class JobParams(Params, frozen=True):
+    id: Annotated[Field, about("The job's id.")]
+
+
 class FilterParams(Params, frozen=True, kw_only=True):
     project_id: Annotated[OneOrMore, about("Of this project, or of any of these.")] = ""
     type: Annotated[OneOrMore, about("Of this type, or of any of these.")] = ""
@@ -128,6 +132,37 @@ class StoreBatchParams(Params, frozen=True):
             items=refer("StoreParams"),
         ),
     ]
+
+
+class Migration(Params, frozen=True):
+    run: Annotated[Value, about("The migration that brought it.")]
+    record: Annotated[Value, about("A digest of the old record.")]
+
+
+class ImportItem(StoreParams, frozen=True):
+    """An entry as `knowledge.query` gives it, or what a store takes."""
+
+    superseded_by: Annotated[
+        Value | None, about("The entry that replaced it, which may come later; it needs an id.")
+    ] = None
+    migration: Annotated[
+        Migration | None,
+        about("Whence it came, if a migration brought it: it is kept as it is, see `OldRecord`."),
+    ] = None
+
+
+class ImportParams(Params, frozen=True):
+    items: Annotated[
+        list[Any],
+        msgspec.Meta(max_length=1000),
+        about("Entries; a bad one fails alone.", items=refer("ImportItem")),
+    ] = []
+    job: Annotated[
+        Field | None, about("The job that these belong to; without it a new one begins.")
+    ] = None
+    more: Annotated[
+        bool, about("Further items follow within a minute; the work begins with the last.")
+    ] = False
 
 
 class MigrateParams(Params, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from cco_knowledge.errors import InvalidInput
-from cco_knowledge.service import format_timestamp
+from cco_knowledge.timestamps import format_timestamp
 
 TEXT_MAX_BYTES = 256 * 1024
 METADATA_MAX_BYTES = 64 * 1024

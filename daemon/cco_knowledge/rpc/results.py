@@ -229,6 +229,41 @@ class Status(TypedDict):
     rss_bytes: Annotated[int, about("Memory that the process holds.")]
 
 
+class Stopping(TypedDict):
+    stopping: Annotated[Literal[True], about("It answers what it has accepted, then it ends.")]
+    pid: Annotated[int, about("Of the process that ends.")]
+
+
+class Reloaded(TypedDict):
+    applied: Annotated[list[str], about("Settings whose new value is in force now.")]
+    restart_needed: Annotated[list[str], about("Those that changed and wait for a restart.")]
+
+
+class JobFailure(TypedDict):
+    reason: Annotated[str, about("As in an error's `data.reason`.")]
+    message: Annotated[str, about("What happened, and what to do.")]
+    retryable: Annotated[bool, about("Whether starting it again may help.")]
+
+
+class Job(TypedDict):
+    id: Annotated[str, about("Its id.")]
+    kind: Annotated[str, about("What it does: `import`, `optimize`, `verify`, `backup`.")]
+    state: Annotated[
+        Literal["receiving", "running", "done", "failed", "cancelled", "interrupted"],
+        about("`interrupted`: the daemon stopped before the job was done."),
+    ]
+    created_at: Annotated[str, about("When it was asked for, RFC 3339 UTC.")]
+    done: Annotated[int, about("How much is done, in the job's own unit.")]
+    total: Annotated[int | None, about("How much there is; null while that is unknown.")]
+    finished_at: Annotated[str | None, about("When it ended; null before.")]
+    result: Annotated[dict[str, Any] | None, about("What it gave, once it is `done`.")]
+    error: Annotated[JobFailure | None, about("Why it is not `done`, where something went wrong.")]
+
+
+class Jobs(TypedDict):
+    jobs: Annotated[list[Job], about("The newest first; the last hundred that have ended.")]
+
+
 class Document(TypedDict):
     """An OpenRPC document; its own schema is https://meta.open-rpc.org/."""
 

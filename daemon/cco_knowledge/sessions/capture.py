@@ -6,18 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cco_knowledge.secret_values import removed
-from cco_knowledge.service import (
-    KnowledgeService,
-    NewEntry,
-    StoreOutcome,
-    format_timestamp,
-    new_id,
-    utc_now,
-)
+from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome, new_id
 from cco_knowledge.sessions.changes import Earlier, is_repeated, replaced
 from cco_knowledge.sessions.conversation import passages
 from cco_knowledge.sessions.worth import Kept, worth_keeping
 from cco_knowledge.store.interface import Stored
+from cco_knowledge.timestamps import format_timestamp, utc_now
 from cco_knowledge.types import Entry, Filters, Vector
 from cco_knowledge.vectors import cosine
 

@@ -45,6 +45,36 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             ),
         ),
     ),
+    "knowledge.import": (
+        Example(
+            "The first part of many entries",
+            {
+                "items": [{"text": "The cart is kept in the browser.", "project_id": "shop"}],
+                "more": True,
+            },
+            {
+                "id": "import-1795792400074-da32f0",
+                "kind": "import",
+                "state": "receiving",
+                "created_at": "2026-11-27T15:13:20.074Z",
+                "done": 0,
+                "total": None,
+                "finished_at": None,
+                "result": None,
+                "error": None,
+            },
+            varies=("id", "created_at"),
+            description="Nothing is stored before the last part has come; without it, nothing is.",
+        ),
+    ),
+    "job.list": (Example("What there is", {}, {"jobs": []}, varies=("jobs",)),),
+    "system.reload": (
+        Example(
+            "Nothing has changed",
+            {},
+            {"applied": [], "restart_needed": []},
+        ),
+    ),
     "rpc.discover": (
         Example(
             "This document",

@@ -1,0 +1,67 @@
+"""A job of the daemon, from its begin to its end, as a command shows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cco_knowledge_client import KnowledgeClient, KnowledgeError
+from cco_knowledge_client.errors import CODES, error_from
+from kmctl.options import Invocation
+from kmctl.output import progress, warn
+from kmctl.reach import connect
+
+_LONGEST_S = 7 * 86_400.0
+"""A job takes what it takes; --timeout bounds the wait, not the job."""
+
+
+class NotDone(KnowledgeError):
+    """A job that was cancelled or interrupted."""
+
+    reason = "unavailable"
+    retryable = True
+
+
+def run(invocation: Invocation, method: str, params: Mapping[str, Any], what: str) -> Any:
+    """Start a job with this call, and give its result.
+
+    Raises:
+        KnowledgeError: the job's own, or NotDone.
+    """
+    with connect(invocation) as knowledge:
+        return follow(invocation, knowledge, knowledge.call(method, params), what)
+
+
+def follow(
+    invocation: Invocation, knowledge: KnowledgeClient, job: Mapping[str, Any], what: str
+) -> Any:
+    """The result of the job, once it has ended. Who interrupts it is told that the job goes on."""
+    return result_of(wait(invocation, knowledge, job, what))
+
+
+def wait(
+    invocation: Invocation, knowledge: KnowledgeClient, job: Mapping[str, Any], what: str
+) -> dict[str, Any]:
+    with progress(what) as draw:
+
+        def hear(_method: str, params: Any) -> None:
+            if params["id"] == job["id"]:
+                draw(params["done"], params["total"])
+
+        limit_s = invocation.timeout_s or _LONGEST_S
+        try:
+            ended: dict[str, Any] = knowledge.call(
+                "job.wait", {"id": job["id"]}, timeout_s=limit_s, on_notification=hear
+            )
+        except KeyboardInterrupt:
+            warn(f"The job goes on. To end it: kmctl jobs cancel {job['id']}")
+            raise
+    return ended
+
+
+def result_of(job: Mapping[str, Any]) -> Any:
+    if job["state"] == "done":
+        return job["result"]
+    error = job["error"]
+    if job["state"] == "failed":
+        code = CODES.get(error["reason"], CODES["internal"])
+        raise error_from({"code": code, "message": error["message"], "data": error})
+    raise NotDone(error["message"] if error else f"The job {job['id']} was {job['state']}.")

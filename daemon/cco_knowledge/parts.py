@@ -1,0 +1,56 @@
+"""What a daemon works with, once it is loaded: the model, the table, and the service on both."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from cco_knowledge.config import Config
+from cco_knowledge.embedding.engine import Engine, load_engine
+from cco_knowledge.models import resolve_model
+from cco_knowledge.paths import Home
+from cco_knowledge.search.searcher import Searcher
+from cco_knowledge.service import KnowledgeService
+from cco_knowledge.store.lance import LanceStore
+
+_MAX_DEFAULT_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    engine: Engine
+    store: LanceStore
+    searcher: Searcher
+    service: KnowledgeService
+
+    @classmethod
+    async def load(cls, config: Config, home: Home, tell: Callable[[str], None]) -> Self:
+        """`tell` hears what is going on.
+
+        Raises:
+            StartRefused: the model or the table cannot be used.
+        """
+        tell(f"loading the model {config.model.name}")
+        engine = await asyncio.to_thread(_load_engine, config, home)
+        tell("opening the table")
+        store = await LanceStore.open(home.data, engine.identity, config.store.cache_bytes)
+        searcher = Searcher(store, engine)
+        service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
+        return cls(engine, store, searcher, service)
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go of the files."""
+        await self.searcher.close()
+        await self.store.close()
+        await self.engine.close()
+
+
+def _load_engine(config: Config, home: Home) -> Engine:
+    embedding = config.embedding
+    return load_engine(
+        resolve_model(config.model.name, home.models),
+        threads=embedding.threads or min(os.cpu_count() or 1, _MAX_DEFAULT_THREADS),
+        queue_size=embedding.queue_size,
+        cache_size=embedding.cache_size,
+    )
