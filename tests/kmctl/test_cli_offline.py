@@ -43,7 +43,7 @@ def test_every_command_of_the_contract_is_there() -> None:
     names = (
         "start stop restart status health version call store search context query get update "
         "delete stats cleanup export import migrate eval model config service hooks mcp discover "
-        "metrics doctor logs completion bugreport"
+        "metrics top doctor logs completion bugreport"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {
@@ -123,6 +123,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], command: Any) -> None:
         ("delete", "x"),
         ("stats",),
         ("metrics",),
+        ("top",),
         ("cleanup", "--dry-run"),
         ("call", "system.ping"),
         ("export", "-"),

@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from cco_knowledge import __version__
-from cco_knowledge_client import Unreachable
 from kmctl import installed_service, units
 from kmctl.options import Command, Invocation
 from kmctl.output import print_facts, print_line, show
@@ -29,11 +28,7 @@ def status(invocation: Invocation, /) -> None:
 
 def _service_facts() -> dict[str, Any]:
     """Raises Unreachable where the service is not running."""
-    if installed_service.main_pid() is None and installed_service.is_listening():
-        raise Unreachable(
-            f"{units.SERVICE} is not running; systemd listens, and the next request starts it. "
-            "More: kmctl service status"
-        )
+    installed_service.refuse_to_wake()
     state = installed_service.state()
     return {"service": f"{units.SERVICE}, {state['service']}, {state['restarts']} restarts"}
 

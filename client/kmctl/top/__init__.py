@@ -1,0 +1,1 @@
+"""What `kmctl top` shows: two scrapes become figures, and figures become lines."""
