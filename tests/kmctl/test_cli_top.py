@@ -21,6 +21,8 @@ from process import Daemon
 from terminal import COLOUR, Terminal
 
 SOON = ("top", "--interval", "0.1")
+ROOT = Path(__file__).parents[2]
+NAME = re.compile(r"`(\w+)`")
 Show = Callable[..., Terminal]
 
 
@@ -116,6 +118,20 @@ def test_json_is_one_snapshot_of_one_interval(shared_kmctl: Kmctl) -> None:
     assert shown["calls_per_s"] == 0
     assert "system.ping" in shown["methods"]
     assert shared_kmctl.json("top", "--once", "--interval", "0.1")["ready"] is True
+
+
+def test_the_page_names_every_key(shared_kmctl: Kmctl) -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    rows = page.partition("| key | meaning |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    told = [[NAME.findall(cell) for cell in row.strip("|").split("|")] for row in rows]
+    shown = shared_kmctl.json(*SOON)
+    assert sorted(name for names, _ in told for name in names) == sorted(shown)
+    for (key, *_), parts in told:
+        value = shown[key]
+        if key == "methods":
+            value = next(iter(value.values()))
+        if isinstance(value, dict) and key != "errors_by_outcome":
+            assert sorted(parts) == sorted(value), key
 
 
 def test_in_a_pipe_it_prints_lines(shared_kmctl: Kmctl) -> None:

@@ -25,12 +25,13 @@ _WIDTH_IN_A_FILE = 100
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Look so often.",
+    help="Look every so many seconds.",
 )
 @click.option(
     "-n",
     "--count",
     type=click.IntRange(min=1),
+    metavar="COUNT",
     help="Print so many snapshots as plain lines, and end.",
 )
 @click.option("--once", is_flag=True, help="As --count 1; what is done without a terminal.")
