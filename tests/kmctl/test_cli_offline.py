@@ -203,14 +203,14 @@ def test_the_socket_comes_from_the_home_and_its_configuration(
     status = Recorded({"system.status": STATUS})
     with serving(status, status, status) as daemon:
         monkeypatch.setenv("CCO_KNOWLEDGE_SOCKET", str(daemon.path))
-        assert command("status").code == 0
+        assert command("status", "--json").code == 0
         monkeypatch.delenv("CCO_KNOWLEDGE_SOCKET")
         home = tmp_path / "other"
         home.mkdir()
         (home / "knowledge.toml").write_text(f'[socket]\npath = "{daemon.path}"\n')
-        assert command("status", "--home", str(home)).code == 0
+        assert command("status", "--json", "--home", str(home)).code == 0
         monkeypatch.setenv("CCO_KNOWLEDGE_SOCKET_PATH", str(daemon.path))
-        assert command("status").code == 0
+        assert command("status", "--json").code == 0
 
 
 def test_health(command: Any) -> None:

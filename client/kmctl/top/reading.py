@@ -116,6 +116,13 @@ class Scraped:
         """The values that a label has, in order."""
         return sorted({sample.labels[label] for sample in self._by_name.get(name, ())})
 
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """The sum of each value that a label has, in order."""
+        sums = dict.fromkeys(self.labels(name, label), 0.0)
+        for sample in self._by_name.get(name, ()):
+            sums[sample.labels[label]] += sample.value
+        return sums
+
     def buckets(self, name: str, labels: dict[str, str]) -> Buckets:
         """Empty where there is no such histogram yet."""
         return sorted(
