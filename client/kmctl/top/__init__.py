@@ -1,1 +1,1 @@
-"""What `kmctl top` shows: two scrapes become figures, and figures become lines."""
+"""What `kmctl top` shows of a daemon at work."""
