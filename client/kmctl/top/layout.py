@@ -57,10 +57,10 @@ def lines_of(seen: Seen, width: int, height: int | None = None, *, note: str = "
     return lines[:height]
 
 
-def notice(words: str, width: int, *, note: str = "") -> list[Line]:
+def notice(words: str, width: int, *, style: str = ALARM, note: str = "") -> list[Line]:
     """What is told where there is no reading."""
     return [
-        *_wrapped([Span(visible(part), ALARM) for part in words.split()], width, gap=1),
+        *_wrapped([Span(visible(part), style) for part in words.split()], width, gap=1),
         (),
         *_end(note),
     ]

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cco_knowledge.errors import KnowledgeError as LocalError
 from cco_knowledge_client import KnowledgeError
-from kmctl.top.layout import Line, lines_of, notice
+from kmctl.top.layout import PLAIN, Line, lines_of, notice
 from kmctl.top.reading import Seen
 from kmctl.top.source import Source
 
@@ -88,7 +88,7 @@ def _lines(looked: Seen | Exception | None, late_s: int, console: Console) -> Se
     width, height = console.size
     note = f"no answer for {late_s} s, {_HOW_TO_END}" if late_s else _HOW_TO_END
     if looked is None:
-        return notice("Asking the daemon.", width, note=note)
+        return notice("Asking the daemon.", width, style=PLAIN, note=note)
     if isinstance(looked, Seen):
         return lines_of(looked, width, height, note=note)
     if isinstance(looked, KnowledgeError | LocalError):
