@@ -68,7 +68,7 @@ class Kmctl:
         )
 
     def _environment(self) -> dict[str, str]:
-        own = {"PYTHONPATH": _import_path(), "CCO_HOME": str(self.home)}
+        own = {"PYTHONPATH": import_path(), "CCO_HOME": str(self.home)}
         return clean_environment(self.home) | own | dict(self.environment)
 
 
@@ -76,7 +76,7 @@ def kmctl_process(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
     """With the environment of the test itself."""
     return subprocess.Popen(
         _command(*arguments),
-        env={**os.environ, "PYTHONPATH": _import_path()},
+        env={**os.environ, "PYTHONPATH": import_path()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         **options,
@@ -87,5 +87,5 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "kmctl", *arguments]
 
 
-def _import_path() -> str:
+def import_path() -> str:
     return os.pathsep.join(filter(None, sys.path))

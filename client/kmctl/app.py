@@ -22,6 +22,7 @@ _COMMANDS = {
     "delete": "entries:delete",
     "stats": "upkeep:stats",
     "metrics": "metrics:metrics",
+    "top": "top:top",
     "cleanup": "upkeep:cleanup",
     "export": "exporting:export",
     "import": "importing:import_",

@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from cco_knowledge_client import Unreachable
 from kmctl import systemctl, units
 from kmctl.options import Invocation
 from kmctl.reach import home_of, socket_path
@@ -28,6 +29,15 @@ def is_listening() -> bool:
     """Whether a request would be answered, by a daemon that runs or by one that it starts."""
     state = systemctl.properties(units.SOCKET, ["ActiveState"])["ActiveState"]
     return state in _ACTIVE
+
+
+def refuse_to_wake() -> None:
+    """Raises Unreachable where a connection would start the service."""
+    if main_pid() is None and is_listening():
+        raise Unreachable(
+            f"{units.SERVICE} is not running; systemd listens, and the next request starts it. "
+            "More: kmctl service status"
+        )
 
 
 def ready_pid() -> int | None:

@@ -4,6 +4,7 @@ import http.client
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -24,29 +25,44 @@ class Sample:
 
 
 def scrape(path: Path, timeout_s: float) -> str:
-    """The text of `GET /metrics`.
+    """As `Scraping.text`, once."""
+    with closing(Scraping(path, timeout_s)) as scraping:
+        return scraping.text()
 
-    Raises:
-        Unreachable: no daemon answers.
-        DeadlineExceeded: it does not do so in time.
-    """
-    connection = _HttpOverSocket(path, timeout_s)
-    try:
-        connection.request("GET", "/metrics")
-        response = connection.getresponse()
-        text = response.read().decode()
-    except TimeoutError as error:
-        raise DeadlineExceeded(f"The daemon did not answer within {timeout_s:g} s.") from error
-    except (ConnectionError, http.client.HTTPException) as error:
-        raise ConnectionLost("The connection to the daemon ended before the answer.") from error
-    finally:
-        connection.close()
-    if response.status != HTTPStatus.OK:
-        raise KnowledgeError(
-            f"The daemon shows no metrics (HTTP {response.status}). If it is older than this "
-            "kmctl, run: kmctl restart"
-        )
-    return text
+
+class Scraping:
+    """One connection for many scrapes. After any error a new one is needed."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._connection = _HttpOverSocket(path, timeout_s)
+
+    def text(self) -> str:
+        """The text of `GET /metrics`.
+
+        Raises:
+            Unreachable: no daemon answers.
+            DeadlineExceeded: it does not do so in time.
+        """
+        try:
+            self._connection.request("GET", "/metrics")
+            response = self._connection.getresponse()
+            text = response.read().decode()
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The daemon did not answer within {self._timeout_s:g} s."
+            ) from error
+        except (ConnectionError, http.client.HTTPException) as error:
+            raise ConnectionLost("The connection to the daemon ended before the answer.") from error
+        if response.status != HTTPStatus.OK:
+            raise KnowledgeError(
+                f"The daemon shows no metrics (HTTP {response.status}). If it is older than this "
+                "kmctl, run: kmctl restart"
+            )
+        return text
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class _HttpOverSocket(http.client.HTTPConnection):

@@ -57,6 +57,7 @@ class CallCounts:
 @dataclass(frozen=True, slots=True)
 class EmbeddingWork:
     passages: int
+    tokens: int
     seconds: float
     """Of all threads together."""
 

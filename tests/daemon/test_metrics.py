@@ -1,6 +1,7 @@
 """GET /metrics: what the daemon measures."""
 
 import math
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def test_a_store_is_a_commit_and_a_row(shared_daemon: Daemon, project: str) -> N
     assert grown("commits_total") == grown("commit_seconds_count") == 2
     assert grown("committed_rows_total") == 3
     assert grown("passages_embedded_total") >= 3
+    assert grown("tokens_embedded_total") >= 3 * grown("passages_embedded_total")
     assert grown("embedding_seconds_total") > 0
     assert grown("embedding_cache_misses_total") >= 3
     storage = shared_daemon.call("knowledge.stats")["storage"]
@@ -99,9 +101,11 @@ def test_what_the_process_is_like(shared_daemon: Daemon) -> None:
     assert now.value(f"{PREFIX}uptime_seconds") <= status["uptime_s"]
     assert now.value(f"{PREFIX}resident_memory_bytes") > 10e6
     assert now.value(f"{PREFIX}disk_free_bytes") > 0
-    descriptors = Path(f"/proc/{shared_daemon.pid}/fd")
-    if descriptors.exists():
-        assert abs(now.value(f"{PREFIX}open_files") - len([*descriptors.iterdir()])) < 10
+    assert 0 < now.value(f"{PREFIX}cpu_seconds_total") < time.monotonic()
+    process = Path(f"/proc/{shared_daemon.pid}")
+    if process.exists():
+        assert abs(now.value(f"{PREFIX}open_files") - len([*(process / "fd").iterdir()])) < 10
+        assert abs(now.value(f"{PREFIX}threads") - len([*(process / "task").iterdir()])) < 10
 
 
 def test_the_lag_of_the_loop_is_measured_all_the_time(shared_daemon: Daemon) -> None:
@@ -144,6 +148,8 @@ def loading(lag: Durations) -> Snapshot:
         connections=0,
         loop_lag=lag,
         resident_bytes=1,
+        cpu_s=0.0,
+        n_threads=1,
         open_files=1,
         disk_free_bytes=1,
         engine=None,

@@ -1,6 +1,7 @@
 """Every command that needs a daemon, against a real one."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,20 @@ def test_version_names_both_sides(shared_kmctl: Kmctl) -> None:
 
 def test_health_in_json_is_the_status(shared_kmctl: Kmctl) -> None:
     assert shared_kmctl.json("health").keys() == shared_kmctl.json("status").keys()
+
+
+def test_status_tells_people_what_was_done_and_what_is_stored(shared_kmctl: Kmctl) -> None:
+    shared_kmctl("call", "knowledge.get", '{"ids": 1}')
+    told = dict(line.split(maxsplit=1) for line in shared_kmctl("status").out.splitlines())
+    assert {*shared_kmctl.json("status")} <= {*told}
+    assert re.search(r"^[1-9][\d,]* ok", told["calls"])
+    assert re.search(r"\b[1-9]\d* invalid_params", told["calls"])
+    assert re.fullmatch(
+        r"[\d.]+ k?B, fragments \d+, versions \d+, unindexed rows \d+", told["table"]
+    )
+    assert re.fullmatch(r"\d+, 0 failed", told["compactions"])
+    assert re.fullmatch(r"[\d.]+ [kMGT]B", told["disk_free"])
+    assert told["service"] == "none installed for this home"
 
 
 def test_stats_of_a_project(shared_kmctl: Kmctl, project: str) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from kmctl.options import Invocation
 from kmctl.scrape import samples_of
+from kmctl.since_start import facts_since_start
 from outcome import Kmctl
 from prometheus_text import parsed
 
@@ -110,6 +112,13 @@ def test_what_is_no_daemon_of_ours(command: Any, home_socket: Path) -> None:
             outcome = command("metrics", "--socket", str(home_socket))
         assert outcome.code == code
         assert words in outcome.err
+
+
+def test_status_says_that_there_are_no_metrics(command: Any, home_socket: Path) -> None:
+    found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    with answering_once(home_socket, found):
+        told = facts_since_start(Invocation(socket=str(home_socket)))
+    assert "kmctl restart" in told["metrics"]
 
 
 def test_one_that_never_answers(command: Any, home_socket: Path) -> None:

@@ -43,7 +43,7 @@ def test_every_command_of_the_contract_is_there() -> None:
     names = (
         "start stop restart status health version call store search context query get update "
         "delete stats cleanup export import migrate eval model config service hooks mcp discover "
-        "metrics doctor logs completion bugreport jobs"
+        "metrics top doctor logs completion bugreport jobs"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {
@@ -126,6 +126,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], command: Any) -> None:
         ("delete", "x"),
         ("stats",),
         ("metrics",),
+        ("top",),
         ("cleanup", "--dry-run"),
         ("call", "system.ping"),
         ("export", "-"),
@@ -205,14 +206,14 @@ def test_the_socket_comes_from_the_home_and_its_configuration(
     status = Recorded({"system.status": STATUS})
     with serving(status, status, status) as daemon:
         monkeypatch.setenv("CCO_KNOWLEDGE_SOCKET", str(daemon.path))
-        assert command("status").code == 0
+        assert command("status", "--json").code == 0
         monkeypatch.delenv("CCO_KNOWLEDGE_SOCKET")
         home = tmp_path / "other"
         home.mkdir()
         (home / "knowledge.toml").write_text(f'[socket]\npath = "{daemon.path}"\n')
-        assert command("status", "--home", str(home)).code == 0
+        assert command("status", "--json", "--home", str(home)).code == 0
         monkeypatch.setenv("CCO_KNOWLEDGE_SOCKET_PATH", str(daemon.path))
-        assert command("status").code == 0
+        assert command("status", "--json").code == 0
 
 
 def test_health(command: Any) -> None:

@@ -1,11 +1,11 @@
 """status, health, version: how the daemon is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from cco_knowledge import __version__
-from cco_knowledge_client import Unreachable
 from kmctl import installed_service, units
 from kmctl.options import Command, Invocation
 from kmctl.output import print_facts, print_line, show
@@ -17,23 +17,28 @@ _TRY_AGAIN = 75
 @click.command(cls=Command)
 @click.pass_obj
 def status(invocation: Invocation, /) -> None:
-    """Show the daemon's version, model, load and memory.
+    """Show the daemon's version, model, load, memory, work and table.
 
     Where kmctl installed it as a service, also what systemd knows of it. One that has not been
-    started is not started by this: exit 3, as where no daemon answers.
+    started is not started by this: exit 3, as where no daemon answers. With --json: the result
+    of system.status. How it is doing now: kmctl top.
     """
-    service = _service_facts() if installed_service.serves(invocation) else {}
+    service = _service(invocation)
     facts: dict[str, Any] = ask(invocation, "system.status")
-    show(invocation, facts, lambda _: print_facts({**facts, **service}))
+    show(invocation, facts, lambda _: _print_status(invocation, {**facts, **service}))
 
 
-def _service_facts() -> dict[str, Any]:
-    """Raises Unreachable where the service is not running."""
-    if installed_service.main_pid() is None and installed_service.is_listening():
-        raise Unreachable(
-            f"{units.SERVICE} is not running; systemd listens, and the next request starts it. "
-            "More: kmctl service status"
-        )
+def _print_status(invocation: Invocation, facts: Mapping[str, object]) -> None:
+    from kmctl.since_start import facts_since_start
+
+    print_facts({**facts, **facts_since_start(invocation)})
+
+
+def _service(invocation: Invocation) -> dict[str, str]:
+    """Raises Unreachable where it sleeps."""
+    if not installed_service.serves(invocation):
+        return {"service": "none installed for this home"}
+    installed_service.refuse_to_wake()
     state = installed_service.state()
     return {"service": f"{units.SERVICE}, {state['service']}, {state['restarts']} restarts"}
 

@@ -48,6 +48,7 @@ class _Worker:
     executor: ThreadPoolExecutor = field(compare=False)
     context: Context | None = field(default=None, compare=False)
     n_embedded: int = field(default=0, compare=False)
+    n_tokens: int = field(default=0, compare=False)
     embedding_s: float = field(default=0.0, compare=False)
     busy_since_s: float | None = field(default=None, compare=False)
 
@@ -110,6 +111,7 @@ class Engine:
         """Since the start. Each thread counts its own; nobody else writes there."""
         return EmbeddingWork(
             passages=sum(worker.n_embedded for worker in self._workers),
+            tokens=sum(worker.n_tokens for worker in self._workers),
             seconds=sum(worker.embedding_s for worker in self._workers),
         )
 
@@ -249,6 +251,7 @@ class Engine:
         vector = worker.context.embed(tokens, n_threads)
         worker.embedding_s += time.perf_counter() - begun_s
         worker.n_embedded += 1
+        worker.n_tokens += len(tokens)
         return vector
 
 

@@ -56,6 +56,10 @@ def _process(seen: Snapshot) -> Iterator[Metric]:
     yield _gauge("ready", "1 once the model and the store are loaded, else 0.", bool(seen.engine))
     yield _gauge("uptime_seconds", "Time since the daemon began to start.", seen.uptime_s)
     yield _gauge("resident_memory_bytes", "Resident memory of the daemon.", seen.resident_bytes)
+    yield _counter("cpu_seconds", "Processor time that the daemon has used.", seen.cpu_s)
+    yield _gauge(
+        "threads", "Threads of the daemon; 0 where the system does not tell.", seen.n_threads
+    )
     yield _gauge("open_files", "Open file descriptors, sockets included.", seen.open_files)
     yield _gauge("connections", "Open connections to the socket.", seen.connections)
     yield _gauge(
@@ -99,6 +103,7 @@ def _embedding(engine: EngineSeen) -> Iterator[Metric]:
     yield _counter(
         "passages_embedded", "Passages turned into vectors; a short text is one.", work.passages
     )
+    yield _counter("tokens_embedded", "Tokens of these passages.", work.tokens)
     yield _counter("embedding_seconds", "Time of all embedding threads at the model.", work.seconds)
     yield _counter("embedding_cache_hits", "Texts whose vectors were kept.", facts.cache_hits)
     yield _counter("embedding_cache_misses", "Texts that were embedded anew.", facts.cache_misses)

@@ -39,6 +39,9 @@ class Snapshot:
     connections: int
     loop_lag: Durations
     resident_bytes: int
+    cpu_s: float
+    n_threads: int
+    """0 where the system does not tell."""
     open_files: int
     disk_free_bytes: int
     engine: EngineSeen | None
@@ -69,11 +72,19 @@ async def take(
         connections=n_connections,
         loop_lag=observed.loop_lag.copy(),
         resident_bytes=process_memory.resident_bytes(),
+        cpu_s=time.process_time(),
+        n_threads=_n_threads(),
         open_files=sum(1 for _ in Path("/dev/fd").iterdir()) - 1,  # but the one that lists them
         disk_free_bytes=shutil.disk_usage(observed.home).free,
         engine=EngineSeen(engine.identity.name, engine.facts(), engine.work()) if engine else None,
         store=store_seen,
     )
+
+
+def _n_threads() -> int:
+    """Those of libraries too, which `threading` does not know."""
+    tasks = Path("/proc/self/task")
+    return sum(1 for _ in tasks.iterdir()) if tasks.is_dir() else 0
 
 
 async def _look_at(store: LanceStore) -> StoreSeen:

@@ -1,0 +1,1 @@
+"""What `kmctl top` shows of a daemon at work."""
