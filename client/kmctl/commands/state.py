@@ -6,10 +6,11 @@ import click
 
 from cco_knowledge import __version__
 from cco_knowledge_client import Unreachable
-from kmctl import installed_service, units
+from kmctl.installed_service import manager_of
 from kmctl.options import Command, Invocation
 from kmctl.output import print_facts, print_line, show
 from kmctl.reach import ask, connect, running_status
+from kmctl.service_manager import ServiceManager
 
 _TRY_AGAIN = 75
 
@@ -19,23 +20,23 @@ _TRY_AGAIN = 75
 def status(invocation: Invocation, /) -> None:
     """Show the daemon's version, model, load and memory.
 
-    Where kmctl installed it as a service, also what systemd knows of it. One that has not been
-    started is not started by this: exit 3, as where no daemon answers.
+    Where kmctl installed it as a service, also what its manager knows of it. One that has not
+    been started is not started by this: exit 3, as where no daemon answers.
     """
-    service = _service_facts() if installed_service.serves(invocation) else {}
+    manager = manager_of(invocation)
+    service = _service_facts(manager) if manager else {}
     facts: dict[str, Any] = ask(invocation, "system.status")
     show(invocation, facts, lambda _: print_facts({**facts, **service}))
 
 
-def _service_facts() -> dict[str, Any]:
+def _service_facts(manager: ServiceManager) -> dict[str, Any]:
     """Raises Unreachable where the service is not running."""
-    if installed_service.main_pid() is None and installed_service.is_listening():
+    if manager.main_pid() is None and manager.is_listening():
         raise Unreachable(
-            f"{units.SERVICE} is not running; systemd listens, and the next request starts it. "
-            "More: kmctl service status"
+            f"{manager.service} is not running; {manager.name} listens, and the next request "
+            "starts it. More: kmctl service status"
         )
-    state = installed_service.state()
-    return {"service": f"{units.SERVICE}, {state['service']}, {state['restarts']} restarts"}
+    return {"service": f"{manager.service}, {manager.summary()}"}
 
 
 @click.command(cls=Command)
