@@ -1,5 +1,9 @@
 """The service manager of this system, and whether it runs the daemon that is meant."""
 
+import sys
+from collections.abc import Callable
+
+from kmctl.launchd import Launchd
 from kmctl.options import Invocation
 from kmctl.reach import home_of, socket_path
 from kmctl.service_manager import Places, ServiceManager
@@ -7,7 +11,8 @@ from kmctl.systemd import Systemd
 
 
 def of_this_system() -> ServiceManager:
-    return Systemd()
+    managers: dict[str, Callable[[], ServiceManager]] = {"darwin": Launchd}
+    return managers.get(sys.platform, Systemd)()
 
 
 def manager_of(invocation: Invocation) -> ServiceManager | None:

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 
 from cco_knowledge.errors import DeadlineExceeded
@@ -14,11 +13,6 @@ _LIMIT_S = 150.0
 
 def require() -> None:
     """Raises ServiceManagerFailed where no systemd of this user can be asked."""
-    if sys.platform == "darwin":
-        raise ServiceManagerFailed(
-            "On macOS kmctl cannot install a service yet: launchd is to come. "
-            "Start the daemon with: kmctl start --detach"
-        )
     if shutil.which("systemctl") is None:
         raise ServiceManagerFailed(
             "There is no systemd here (no systemctl). Start the daemon with: kmctl start --detach"

@@ -6,11 +6,9 @@ That macOS has the function, and that launchd calls and starts as it says, no te
 import contextlib
 import errno
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -22,32 +20,19 @@ from process import clean_environment, command, wait_until
 from service.activation import listening
 from wire import Raw, answer, request, result_of
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("gcc") is None,
-    reason="compiles a library that Linux loads first: needs gcc and Linux",
-)
-
-
-@pytest.fixture(scope="module")
-def library() -> Iterator[Path]:
-    """What plays launchd."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "launchd.so"
-        source = Path(__file__).with_name("launchd_library.c")
-        flags = ["-shared", "-fPIC", "-Wall", "-Werror"]
-        subprocess.run(["gcc", *flags, "-o", made, source, "-ldl"], check=True)
-        yield made
-
 
 @contextlib.contextmanager
 def started(
-    library: Path, home: Path, given: Sequence[socket.socket] = (), **environment: str
+    launchd_library: Path, home: Path, given: Sequence[socket.socket] = (), **environment: str
 ) -> "Iterator[subprocess.Popen[bytes]]":
     descriptors = [each.fileno() for each in given]
     activation = {"GIVEN": ",".join(map(str, descriptors))} if given else {}
     process = subprocess.Popen(
         command(home),
-        env=clean_environment(home) | {"LD_PRELOAD": str(library)} | activation | environment,
+        env=clean_environment(home)
+        | {"LD_PRELOAD": str(launchd_library)}
+        | activation
+        | environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         pass_fds=descriptors,
@@ -68,13 +53,15 @@ def end_of(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
     return process.wait(60), said
 
 
-def test_the_first_client_waits_for_the_daemon_and_is_answered(library: Path, home: Path) -> None:
+def test_the_first_client_waits_for_the_daemon_and_is_answered(
+    launchd_library: Path, home: Path
+) -> None:
     path = home / "given.sock"
     with listening(path) as given:
         inode = path.stat().st_ino
         first = Raw(path, 60.0)  # before there is a daemon
         first.send_line(request("knowledge.store", {"text": "The night shift starts at ten"}))
-        with first, started(library, home, [given]) as process:
+        with first, started(launchd_library, home, [given]) as process:
             assert result_of(first.line())["stored"] is True
             status = result_of(answer(path, "http", request("system.status")))
             assert (status["pid"], status["socket"]) == (process.pid, str(path))
@@ -90,10 +77,10 @@ def test_the_first_client_waits_for_the_daemon_and_is_answered(library: Path, ho
 
 @pytest.mark.parametrize("failure", [errno.ENOENT, errno.ESRCH], ids=["ENOENT", "ESRCH"])
 def test_a_daemon_that_launchd_did_not_start_makes_its_own(
-    library: Path, home: Path, failure: int
+    launchd_library: Path, home: Path, failure: int
 ) -> None:
     path = home / "knowledge.sock"
-    with started(library, home, FAILS=str(failure)) as process:
+    with started(launchd_library, home, FAILS=str(failure)) as process:
         wait_until(lambda: process.poll() is not None or is_listening(path))
         assert result_of(answer(path, "ndjson", request("system.ping"))) == "pong"
         process.terminate()
@@ -109,36 +96,36 @@ def is_listening(path: Path) -> bool:
 
 
 def test_a_socket_that_is_not_handed_over_is_no_reason_to_make_another(
-    library: Path, home: Path
+    launchd_library: Path, home: Path
 ) -> None:
-    with started(library, home, FAILS=str(errno.EALREADY)) as process:
+    with started(launchd_library, home, FAILS=str(errno.EALREADY)) as process:
         code, said = end_of(process)
     assert code == 1
     assert f"launchd does not hand over the socket: {os.strerror(errno.EALREADY)}" in said
     assert not (home / "knowledge.sock").exists()
 
 
-def test_two_sockets_are_refused(library: Path, home: Path) -> None:
+def test_two_sockets_are_refused(launchd_library: Path, home: Path) -> None:
     with (
         listening(home / "one.sock") as one,
         listening(home / "two.sock") as two,
-        started(library, home, [one, two]) as process,
+        started(launchd_library, home, [one, two]) as process,
     ):
         code, said = end_of(process)
     assert (code, "it gave 2" in said) == (1, True)
 
 
-def test_a_socket_of_another_kind_is_refused(library: Path, home: Path) -> None:
+def test_a_socket_of_another_kind_is_refused(launchd_library: Path, home: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as given,
-        started(library, home, [given]) as process,
+        started(launchd_library, home, [given]) as process,
     ):
         code, said = end_of(process)
     assert (code, "exactly one listening Unix stream socket" in said) == (1, True)
 
 
 def test_the_descriptors_are_handed_over_once_and_their_list_is_freed(
-    library: Path, tmp_path: Path
+    launchd_library: Path, tmp_path: Path
 ) -> None:
     code = """
 import ctypes, errno
@@ -151,7 +138,7 @@ except OSError as error:
 """
     ended = subprocess.run(
         [sys.executable, "-c", code],
-        env=clean_environment(tmp_path) | {"LD_PRELOAD": str(library), "GIVEN": "7,11,13"},
+        env=clean_environment(tmp_path) | {"LD_PRELOAD": str(launchd_library), "GIVEN": "7,11,13"},
         capture_output=True,
         text=True,
         check=False,
