@@ -56,7 +56,7 @@ class ServiceManager:
         if address.startswith("@"):  # the abstract namespace
             address = "\0" + address[1:]
         message = "\n".join(line.replace("\n", " ") for line in assignments)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             try:
                 sender.sendto(message.encode(), address)
