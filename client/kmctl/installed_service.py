@@ -1,18 +1,21 @@
 """The service manager of this system, and whether it runs the daemon that is meant."""
 
 import sys
-from collections.abc import Callable
 
-from kmctl.launchd import Launchd
 from kmctl.options import Invocation
 from kmctl.reach import home_of, socket_path
 from kmctl.service_manager import Places, ServiceManager
-from kmctl.systemd import Systemd
 
 
 def of_this_system() -> ServiceManager:
-    managers: dict[str, Callable[[], ServiceManager]] = {"darwin": Launchd}
-    return managers.get(sys.platform, Systemd)()
+    is_macos = sys.platform == "darwin"
+    if is_macos:
+        from kmctl.launchd import Launchd
+
+        return Launchd()
+    from kmctl.systemd import Systemd
+
+    return Systemd()
 
 
 def manager_of(invocation: Invocation) -> ServiceManager | None:

@@ -26,8 +26,8 @@ def require() -> None:
     asked = _run("print", _domain())
     if asked.returncode:
         raise ServiceManagerFailed(
-            f"launchd has no session {_domain()}: {_said(asked)} It keeps agents for a user who "
-            "is logged in at the screen. Otherwise start the daemon with: kmctl start --detach"
+            f"launchd has no session {_domain()}: {_said(asked)} It keeps agents only for a user "
+            "who is logged in at the screen of this Mac. Log in there, then try again."
         )
 
 

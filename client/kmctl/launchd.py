@@ -59,7 +59,7 @@ class Launchd:
         return launchctl.is_loaded(LABEL)
 
     def main_pid(self) -> int | None:
-        return int(launchctl.properties(LABEL).get("pid", "0")) or None
+        return _number(launchctl.properties(LABEL).get("pid")) or None
 
     def ready_pid(self) -> int | None:
         pid = self.main_pid()
@@ -91,9 +91,9 @@ class Launchd:
         return {
             "listening": self.places() is not None and self.is_listening(),
             "service": found.get("state", "not loaded"),
-            "starts": int(found.get("runs", "0")),
+            "starts": _number(found.get("runs")),
             "last_exit": found.get("last exit code"),
-            "pid": int(found.get("pid", "0")) or None,
+            "pid": _number(found.get("pid")) or None,
         }
 
     def summary(self) -> str:
@@ -152,6 +152,11 @@ class Launchd:
             f"The daemon ended before it was ready. It said: {said or 'nothing'} "
             "Its log: kmctl service logs"
         )
+
+
+def _number(text: str | None) -> int:
+    """0 where launchd tells none."""
+    return int(text) if text is not None and text.isdecimal() else 0
 
 
 def _terminate(pid: int) -> None:
