@@ -1,6 +1,5 @@
 """The daemon as an agent of the user's launchd. Not run on macOS yet: docs/service.md."""
 
-import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from cco_knowledge_client import InvalidParams, KnowledgeClient, KnowledgeError
 from kmctl import launch_agent, launchctl
 from kmctl.daemon_log import last_refusal
 from kmctl.launch_agent import LABEL
-from kmctl.process_end import watch
 from kmctl.service_manager import Changes, Places, Service, ServiceManagerFailed
 
 _START_LIMIT_S = 120.0
@@ -45,10 +43,10 @@ class Launchd:
 
     def enable(self, *, listens_now: bool, is_changed: bool) -> None:
         launchctl.enable(LABEL)
-        was_loaded = self.is_listening()
-        if was_loaded and is_changed:
+        is_outdated = is_changed and self.is_listening()
+        if is_outdated:
             self.stop()
-        if (listens_now and not was_loaded) or (was_loaded and is_changed):
+        if is_outdated or (listens_now and not self.is_listening()):
             launchctl.bootstrap(launch_agent.installed_path())
 
     def remove(self) -> list[Path]:
@@ -72,13 +70,16 @@ class Launchd:
             launchctl.bootstrap(launch_agent.installed_path())
         if self.main_pid() is None:
             launchctl.kickstart(LABEL)
-        return self._until_ready(self._spawned_pid())
+        return self._until_ready()
 
     def restart(self) -> int:
         pid = self.main_pid()
         if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                _terminate(pid)
+            launchctl.terminate(LABEL)
+            end_s = time.monotonic() + _STOP_LIMIT_S
+            # launchd takes the process for running until it has noticed the end itself.
+            while self.main_pid() == pid:
+                _wait(end_s, f"The daemon (pid {pid}) is still stopping.")
         return self.start()
 
     def stop(self) -> None:
@@ -124,6 +125,15 @@ class Launchd:
         except KnowledgeError:
             return False
 
+    def _until_ready(self) -> int:
+        end_s = time.monotonic() + _START_LIMIT_S
+        pid = self._spawned_pid()
+        while self.main_pid() == pid:
+            if self._is_ready():
+                return pid
+            _wait(end_s, "The daemon goes on starting. kmctl health shows when it is ready.")
+        raise self._has_ended()
+
     def _spawned_pid(self) -> int:
         end_s = time.monotonic() + _SPAWN_LIMIT_S
         while time.monotonic() < end_s:
@@ -131,19 +141,6 @@ class Launchd:
             if pid is not None:
                 return pid
             time.sleep(_POLL_S)
-        raise self._has_ended()
-
-    def _until_ready(self, pid: int) -> int:
-        end_s = time.monotonic() + _START_LIMIT_S
-        with contextlib.suppress(ProcessLookupError), watch(pid) as ended_within:
-            while not ended_within(_POLL_S):
-                if self._is_ready():
-                    return pid
-                if time.monotonic() > end_s:
-                    raise DeadlineExceeded(
-                        f"The daemon is not ready after {_START_LIMIT_S:g} s and goes on "
-                        "starting. kmctl health shows when it is ready."
-                    )
         raise self._has_ended()
 
     def _has_ended(self) -> ServiceManagerFailed:
@@ -159,11 +156,8 @@ def _number(text: str | None) -> int:
     return int(text) if text is not None and text.isdecimal() else 0
 
 
-def _terminate(pid: int) -> None:
-    """Returns when it has answered what it had accepted, and is gone."""
-    with watch(pid) as ended_within:
-        launchctl.terminate(LABEL)
-        if not ended_within(_STOP_LIMIT_S):
-            raise DeadlineExceeded(
-                f"The daemon (pid {pid}) is still stopping after {_STOP_LIMIT_S:g} s."
-            )
+def _wait(end_s: float, what_goes_on: str) -> None:
+    """For what launchd tells nobody about. Raises DeadlineExceeded when the time is over."""
+    if time.monotonic() > end_s:
+        raise DeadlineExceeded(what_goes_on)
+    time.sleep(_POLL_S)

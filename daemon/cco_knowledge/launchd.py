@@ -24,12 +24,15 @@ def socket_descriptors() -> list[int]:
     activate = getattr(library, "launch_activate_socket", None)
     if activate is None:
         return []
-    descriptors = ctypes.POINTER(ctypes.c_int)()
-    n_descriptors = ctypes.c_size_t()
+    int_pointer = ctypes.POINTER(ctypes.c_int)
     activate.restype = ctypes.c_int
-    failure = activate(
-        ctypes.c_char_p(SOCKET.encode()), ctypes.byref(descriptors), ctypes.byref(n_descriptors)
+    activate.argtypes = (
+        ctypes.c_char_p,
+        ctypes.POINTER(int_pointer),
+        ctypes.POINTER(ctypes.c_size_t),
     )
+    descriptors, n_descriptors = int_pointer(), ctypes.c_size_t()
+    failure = activate(SOCKET.encode(), ctypes.byref(descriptors), ctypes.byref(n_descriptors))
     if failure in _NOT_FROM_LAUNCHD:
         return []
     if failure:

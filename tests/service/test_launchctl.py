@@ -11,13 +11,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-import kmctl.process_end  # noqa: F401  # while the platform is what it is
 from cco_knowledge.models import DEFAULT_MODEL
 from conftest import assert_healthy
-from kmctl import launchctl
+from kmctl import installed_service, launchctl
 from kmctl.boundary import run
 from outcome import Outcome
 
@@ -60,7 +60,8 @@ def stand_in(
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    monkeypatch.setattr(sys, "platform", "darwin")
+    # Only for the choice of the manager: all else is Linux.
+    monkeypatch.setattr(installed_service, "sys", SimpleNamespace(platform="darwin"))
     made = StandIn(folder, tmp_path)
     yield made
     made.end()
