@@ -1,4 +1,4 @@
-"""The log that a detached daemon writes into its home: its end, line by line."""
+"""The log that a daemon may write into its home: its end, line by line."""
 
 import json
 import os

@@ -1,101 +1,45 @@
-"""The daemon as a service of systemd, for the commands that act through it where it is there."""
+"""The service manager of this system, and whether it runs the daemon that is meant."""
 
 import sys
-from typing import Any
 
 from cco_knowledge_client import Unreachable
-from kmctl import systemctl, units
 from kmctl.options import Invocation
 from kmctl.reach import home_of, socket_path
+from kmctl.service_manager import Places, ServiceManager
 
-_ACTIVE = ("active", "activating", "reloading", "deactivating")
+
+def of_this_system() -> ServiceManager:
+    is_macos = sys.platform == "darwin"
+    if is_macos:
+        from kmctl.launchd import Launchd
+
+        return Launchd()
+    from kmctl.systemd import Systemd
+
+    return Systemd()
 
 
-def serves(invocation: Invocation) -> bool:
-    """Whether the daemon that is meant is a service that kmctl installed.
+def manager_of(invocation: Invocation) -> ServiceManager | None:
+    """Of the daemon that is meant, where kmctl installed it as a service.
 
     Raises:
-        ServiceManagerFailed: it is, and systemd cannot be asked.
+        ServiceManagerFailed: it did, and the manager cannot be asked.
     """
-    if sys.platform != "linux":
-        return False
-    if units.installed_places() != (home_of(invocation).path, socket_path(invocation)):
-        return False
-    systemctl.require()
-    return True
+    manager = of_this_system()
+    if manager.places() != meant(invocation):
+        return None
+    manager.require()
+    return manager
 
 
-def is_listening() -> bool:
-    """Whether a request would be answered, by a daemon that runs or by one that it starts."""
-    state = systemctl.properties(units.SOCKET, ["ActiveState"])["ActiveState"]
-    return state in _ACTIVE
+def meant(invocation: Invocation) -> Places:
+    return Places(home_of(invocation).path, socket_path(invocation))
 
 
-def refuse_to_wake() -> None:
+def refuse_to_wake(manager: ServiceManager) -> None:
     """Raises Unreachable where a connection would start the service."""
-    if main_pid() is None and is_listening():
+    if manager.main_pid() is None and manager.is_listening():
         raise Unreachable(
-            f"{units.SERVICE} is not running; systemd listens, and the next request starts it. "
-            "More: kmctl service status"
+            f"{manager.service} is not running; {manager.name} listens, and the next request "
+            "starts it. More: kmctl service status"
         )
-
-
-def ready_pid() -> int | None:
-    """Of a daemon that has become ready, or None where it starts, ends or is not there."""
-    state = systemctl.properties(units.SERVICE, ["ActiveState"])["ActiveState"]
-    return main_pid() if state == "active" and not _has_lost_socket() else None
-
-
-def main_pid() -> int | None:
-    return int(systemctl.properties(units.SERVICE, ["MainPID"])["MainPID"] or "0") or None
-
-
-def state() -> dict[str, Any]:
-    names = ("ActiveState", "SubState", "StatusText", "NRestarts", "Result")
-    found = systemctl.properties(units.SERVICE, names)
-    return {
-        "service": f"{found['ActiveState']} ({found['SubState']})",
-        "status": found["StatusText"] or None,
-        "restarts": int(found["NRestarts"] or "0"),
-        "result": found["Result"],
-        "pid": main_pid(),
-    }
-
-
-def start() -> int:
-    """The pid of a daemon that is ready; its socket listens too."""
-    if is_listening() and _has_lost_socket():
-        stop()  # systemd goes on listening where nobody gets to
-    return _until_ready("start", units.SOCKET, units.SERVICE)
-
-
-def restart() -> int:
-    """As `start`. The socket goes on listening, so that no client is refused meanwhile."""
-    return _until_ready("restart", units.SERVICE)
-
-
-def stop() -> None:
-    """The socket too: otherwise the next request would start the daemon again."""
-    systemctl.do("stop", units.SOCKET, units.SERVICE)
-
-
-def _has_lost_socket() -> bool:
-    places = units.installed_places()
-    return places is not None and not places[1].exists()
-
-
-def _until_ready(*arguments: str) -> int:
-    systemctl.forget_failures(units.SOCKET, units.SERVICE)
-    try:
-        systemctl.do(*arguments)
-    except systemctl.ServiceManagerFailed as error:
-        status = state()["status"]
-        raise systemctl.ServiceManagerFailed(
-            f"{error.message} The daemon said: {status or 'nothing'}. Its log: kmctl service logs"
-        ) from error
-    pid = main_pid()
-    if pid is None:
-        raise systemctl.ServiceManagerFailed(
-            "The daemon ended right after its start. Its log: kmctl service logs"
-        )
-    return pid

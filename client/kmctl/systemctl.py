@@ -1,27 +1,18 @@
-"""The user's service manager: systemd, through its own commands."""
+"""The user's systemd, through its own commands."""
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 
-from cco_knowledge.errors import DeadlineExceeded, KnowledgeError
+from cco_knowledge.errors import DeadlineExceeded
+from kmctl.service_manager import ServiceManagerFailed
 
 _LIMIT_S = 150.0
 """Beyond the time after which systemd gives up on a start that does not ask for more."""
 
 
-class ServiceManagerFailed(KnowledgeError):
-    reason = "service_manager_failed"
-
-
 def require() -> None:
     """Raises ServiceManagerFailed where no systemd of this user can be asked."""
-    if sys.platform == "darwin":
-        raise ServiceManagerFailed(
-            "On macOS kmctl cannot install a service yet: launchd is to come. "
-            "Start the daemon with: kmctl start --detach"
-        )
     if shutil.which("systemctl") is None:
         raise ServiceManagerFailed(
             "There is no systemd here (no systemctl). Start the daemon with: kmctl start --detach"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cco_knowledge.errors import StartRefused
 from cco_knowledge_client import Conflict
+from kmctl.service_manager import Places
 
 SOCKET = "cco-knowledge.socket"
 SERVICE = "cco-knowledge.service"
@@ -48,13 +49,13 @@ def installed_folder() -> Path:
     return (base or Path.home() / ".config") / "systemd" / "user"
 
 
-def installed_places() -> tuple[Path, Path] | None:
+def installed_places() -> Places | None:
     """The home and the socket of the installed service, or None where kmctl installed none."""
     line = _origin_of(installed_folder() / SERVICE)
     if line is None:
         return None
     _, home, _, socket = shlex.split(line.removeprefix(_ORIGIN))
-    return Path(home), Path(socket)
+    return Places(Path(home), Path(socket))
 
 
 def write(files: Mapping[str, str]) -> list[Path]:

@@ -22,7 +22,7 @@ _OF_A_JOB = frozenset({"job", "state", "reason"})
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """Where a detached daemon logs, and how much of it is kept."""
+    """Where a daemon logs by itself, and how much of it is kept."""
 
     path: Path
     max_bytes: int
@@ -30,7 +30,7 @@ class LogFile:
 
 
 def configure(level: str, file: LogFile | None = None) -> None:
-    """Send the log to stderr, where systemd or launchd take it, or to a file. No tracebacks."""
+    """Send the log to stderr, where systemd takes it, or to a file. No tracebacks."""
     handler = _RotatingFile(file) if file else logging.StreamHandler(sys.stderr)
     is_for_people = file is None and sys.stderr.isatty()
     handler.setFormatter(_TerminalFormatter() if is_for_people else _JsonFormatter())

@@ -47,7 +47,7 @@ class Home:
 
     @property
     def log(self) -> Path:
-        """Written only by a detached daemon; a service manager keeps the log otherwise."""
+        """Of a detached daemon, or of one that launchd runs; systemd keeps the log of its own."""
         return self.path / "logs" / "knowledge.log"
 
 

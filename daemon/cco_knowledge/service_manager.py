@@ -1,11 +1,16 @@
-"""What a service manager hands to the daemon, and what it hears: sd_listen_fds(3), sd_notify(3)."""
+"""What a service manager hands to the daemon, and what it hears: sd_listen_fds(3), sd_notify(3).
 
+launchd hands over a socket too, and hears nothing.
+"""
+
+import errno
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from cco_knowledge import launchd
 from cco_knowledge.errors import StartRefused
 
 _FIRST_DESCRIPTOR = 3
@@ -51,7 +56,7 @@ class ServiceManager:
         if address.startswith("@"):  # the abstract namespace
             address = "\0" + address[1:]
         message = "\n".join(line.replace("\n", " ") for line in assignments)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             try:
                 sender.sendto(message.encode(), address)
@@ -64,22 +69,44 @@ class ServiceManager:
         Raises:
             StartRefused: it gave more than one, or one of another kind.
         """
-        if not self.n_sockets:
+        descriptors = self._descriptors()
+        if not descriptors:
             return None
-        given = socket.socket(fileno=_FIRST_DESCRIPTOR) if self.n_sockets == 1 else None
+        given = socket.socket(fileno=descriptors[0]) if len(descriptors) == 1 else None
         if given is None or not _is_listening_stream(given):
             raise StartRefused(
                 "The service manager must hand over exactly one listening Unix stream socket "
-                f"with a path; it gave {self.n_sockets} or one of another kind. "
-                "Install the units again with: kmctl service install"
+                f"with a path; it gave {len(descriptors)} or one of another kind. "
+                "Install the service again with: kmctl service install"
             )
         given.set_inheritable(False)
         given.setblocking(False)
         return given
 
+    def _descriptors(self) -> Sequence[int]:
+        if self.n_sockets:
+            return range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + self.n_sockets)
+        try:
+            return launchd.socket_descriptors()
+        except OSError as error:
+            raise StartRefused(
+                f"launchd does not hand over the socket: {error.strerror}. "
+                "Try again with: kmctl restart"
+            ) from error
+
 
 def _is_listening_stream(given: socket.socket) -> bool:
     if given.family != socket.AF_UNIX or given.type != socket.SOCK_STREAM:
         return False
-    is_listening = given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    return bool(is_listening) and isinstance(given.getsockname(), str) and given.getsockname() != ""
+    path = given.getsockname()
+    return isinstance(path, str) and path != "" and _is_listening(given)
+
+
+def _is_listening(given: socket.socket) -> bool:
+    try:
+        return bool(given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError as error:
+        # macOS knows the option and has no answer; what launchd makes listens.
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        return True

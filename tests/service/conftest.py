@@ -62,3 +62,15 @@ def systemd(_private_systemd_runs: None, model_file: Path) -> Iterator[PrivateSy
             assert_healthy(user.log)
     finally:
         shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def launchd_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A C library that plays launchd for a daemon on Linux."""
+    if sys.platform != "linux" or shutil.which("gcc") is None:
+        pytest.skip("compiles a library that Linux loads first: needs gcc and Linux")
+    source = Path(__file__).with_name("launchd_library.c")
+    made = tmp_path_factory.mktemp("library") / "launchd.so"
+    flags = ["-shared", "-fPIC", "-Wall", "-Werror"]
+    subprocess.run(["gcc", *flags, "-o", made, source, "-ldl"], check=True)
+    return made

@@ -24,6 +24,12 @@ def test_the_first_request_starts_it_and_none_is_refused_when_it_dies(
         asleep = systemd.sh(looking)
         assert (asleep.code, "the next request starts it" in asleep.out) == (3, True)
         assert systemd.main_pid() == 0
+    examined = json.loads(systemd.sh("kmctl doctor --json").out)
+    found = {check["name"]: (check["state"], check["what"]) for check in examined["checks"]}
+    assert found["daemon"] == ("ok", "No daemon runs; systemd starts it at the next request.")
+    assert found["open-files"] == ("ok", "The service has a limit of its own.")
+    assert found["socket"][0] == "ok"
+    assert systemd.main_pid() == 0
 
     entry = systemd.json("kmctl store 'The night shift starts at ten'")["id"]
     first = systemd.main_pid()

@@ -9,15 +9,15 @@ from typing import NoReturn
 import click
 
 from cco_knowledge_client import DeadlineExceeded
-from kmctl import installed_service, units
+from kmctl.installed_service import manager_of
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, show
 from kmctl.process_end import watch
 from kmctl.reach import home_of, load_settings, running_status, socket_path
+from kmctl.service_manager import ServiceManager
 
 _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 60.0
-_THROUGH_SYSTEMD = {"service": units.SERVICE}
 _model_option = click.option("--model", help="A known model's name, or the path of a GGUF file.")
 
 
@@ -29,10 +29,11 @@ def start(invocation: Invocation, /, detach: bool, model: str | None) -> None:
     """Start the daemon, in the foreground or detached.
 
     A detached start that finds the daemon running says so and succeeds. Where kmctl installed it
-    as a service, systemd starts it, and the command returns when it is ready.
+    as a service, systemd or launchd starts it, and the command returns when it is ready.
     """
-    if installed_service.serves(invocation):
-        _start_service(invocation, model)
+    manager = manager_of(invocation)
+    if manager is not None:
+        _start_service(invocation, manager, model)
         return
     if not detach:
         _become_daemon(invocation, model)
@@ -52,22 +53,24 @@ def stop(invocation: Invocation, /) -> None:
     """Stop the daemon and wait until it is gone.
 
     It answers first what it has accepted. Where no daemon answers, that is said, and the
-    command succeeds. Where kmctl installed it as a service, systemd stops it and its socket, until
-    "kmctl start" or the next login.
+    command succeeds. Where kmctl installed it as a service, systemd or launchd stops it and its
+    socket, until "kmctl start" or the next login.
     """
-    through = {}
+    manager = manager_of(invocation)
     service_pid = None
-    if installed_service.serves(invocation):
-        service_pid = installed_service.main_pid()
-        installed_service.stop()
-        through = _THROUGH_SYSTEMD
+    if manager is not None:
+        service_pid = manager.main_pid()
+        manager.stop()
     pid = service_pid or stop_running(invocation)
     sentence = f"The daemon (pid {pid}) has stopped."
     if pid is None:
         sentence = f"No daemon is running: none answers at {socket_path(invocation)}."
-    if through:
-        sentence += f" systemd has stopped {units.SERVICE} and its socket; kmctl start starts them."
-    result = {"stopped": pid is not None, "pid": pid, **through}
+    if manager is not None:
+        sentence += (
+            f" {manager.name} has stopped {manager.service} and its socket; "
+            "kmctl start starts them."
+        )
+    result = {"stopped": pid is not None, "pid": pid, **_through(manager)}
     show(invocation, result, lambda _: print_line(sentence))
 
 
@@ -78,12 +81,13 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
     """Stop the daemon and start it detached.
 
     It starts with the options given here, whatever it was started with before. Settings that
-    the daemon would refuse leave it running. Where kmctl installed it as a service, systemd
-    restarts it, and no client is refused meanwhile.
+    the daemon would refuse leave it running. Where kmctl installed it as a service, systemd or
+    launchd restarts it, and no client is refused meanwhile.
     """
     load_settings(invocation)
-    if installed_service.serves(invocation):
-        _restart_service(invocation, model)
+    manager = manager_of(invocation)
+    if manager is not None:
+        _restart_service(invocation, manager, model)
         return
     old_pid = stop_running(invocation)
     pid = _launch(invocation, model)
@@ -94,38 +98,42 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
     )
 
 
-def _start_service(invocation: Invocation, model: str | None) -> None:
+def _start_service(invocation: Invocation, manager: ServiceManager, model: str | None) -> None:
     _refuse_model(model)
-    pid = installed_service.ready_pid() or _pid_without_service(invocation)
+    pid = manager.ready_pid() or _pid_without_service(invocation, manager)
     is_started = pid is None
-    pid = pid or installed_service.start()
-    sentence = f"systemd has started {units.SERVICE}: the daemon is ready (pid {pid})"
+    pid = pid or manager.start()
+    sentence = f"{manager.name} has started {manager.service}: the daemon is ready (pid {pid})"
     if not is_started:
         sentence = f"The daemon is running already (pid {pid})"
     show(
         invocation,
-        {"pid": pid, "started": is_started, **_THROUGH_SYSTEMD},
+        {"pid": pid, "started": is_started, **_through(manager)},
         lambda _: print_line(f"{sentence} at {socket_path(invocation)}."),
     )
 
 
-def _restart_service(invocation: Invocation, model: str | None) -> None:
+def _restart_service(invocation: Invocation, manager: ServiceManager, model: str | None) -> None:
     _refuse_model(model)
-    old_pid = installed_service.main_pid()
-    if old_pid is None and not installed_service.is_listening():
+    old_pid = manager.main_pid()
+    if old_pid is None and not manager.is_listening():
         old_pid = stop_running(invocation)
-    pid = installed_service.restart()
-    sentence = f"systemd has restarted {units.SERVICE}: the daemon is ready (pid {pid})"
+    pid = manager.restart()
+    sentence = f"{manager.name} has restarted {manager.service}: the daemon is ready (pid {pid})"
     show(
         invocation,
-        {"pid": pid, "started": True, "old_pid": old_pid, **_THROUGH_SYSTEMD},
+        {"pid": pid, "started": True, "old_pid": old_pid, **_through(manager)},
         lambda _: print_line(f"{sentence} at {socket_path(invocation)}."),
     )
 
 
-def _pid_without_service(invocation: Invocation) -> int | None:
+def _through(manager: ServiceManager | None) -> dict[str, str]:
+    return {"service": manager.service} if manager is not None else {}
+
+
+def _pid_without_service(invocation: Invocation, manager: ServiceManager) -> int | None:
     """Of a daemon that somebody started by hand. Asked only where that starts none."""
-    status = None if installed_service.is_listening() else running_status(invocation)
+    status = None if manager.is_listening() else running_status(invocation)
     return status["pid"] if status else None
 
 

@@ -1,4 +1,4 @@
-"""logs: the end of the detached daemon's log."""
+"""logs: the end of the log in the home."""
 
 import time
 from collections.abc import Sequence
@@ -28,7 +28,9 @@ _POLL_S = 0.2
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until interrupted.")
 @click.pass_obj
 def logs(invocation: Invocation, /, n_lines: int, follow: bool) -> None:
-    """Show the last lines of the log that a detached daemon writes into its home.
+    """Show the last lines of the log that a daemon writes into its home.
+
+    A detached daemon does, and one that launchd runs.
 
     With --json, a list of what the daemon wrote.
     """
@@ -51,8 +53,8 @@ def _size_bytes(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError as error:
         raise NotFound(
-            f"There is no log at {path}. Only `kmctl start --detach` writes one; the log of "
-            "another daemon goes to its terminal or to the service manager that runs it."
+            f"There is no log at {path}. `kmctl start --detach` and launchd let a daemon write "
+            "one; that of another goes to its terminal, or to a service manager: kmctl service logs"
         ) from error
 
 

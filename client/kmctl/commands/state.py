@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cco_knowledge import __version__
-from kmctl import installed_service, units
+from kmctl.installed_service import manager_of, refuse_to_wake
 from kmctl.options import Command, Invocation
 from kmctl.output import print_facts, print_line, show
 from kmctl.reach import ask, connect, running_status
@@ -19,9 +19,9 @@ _TRY_AGAIN = 75
 def status(invocation: Invocation, /) -> None:
     """Show the daemon's version, model, load, memory, work and table.
 
-    Where kmctl installed it as a service, also what systemd knows of it. One that has not been
-    started is not started by this: exit 3, as where no daemon answers. With --json: the result
-    of system.status. How it is doing now: kmctl top.
+    Where kmctl installed it as a service, also what its manager knows of it. One that has not
+    been started is not started by this: exit 3, as where no daemon answers. With --json: the
+    result of system.status. How it is doing now: kmctl top.
     """
     service = _service(invocation)
     facts: dict[str, Any] = ask(invocation, "system.status")
@@ -36,11 +36,11 @@ def _print_status(invocation: Invocation, facts: Mapping[str, object]) -> None:
 
 def _service(invocation: Invocation) -> dict[str, str]:
     """Raises Unreachable where it sleeps."""
-    if not installed_service.serves(invocation):
+    manager = manager_of(invocation)
+    if manager is None:
         return {"service": "none installed for this home"}
-    installed_service.refuse_to_wake()
-    state = installed_service.state()
-    return {"service": f"{units.SERVICE}, {state['service']}, {state['restarts']} restarts"}
+    refuse_to_wake(manager)
+    return {"service": f"{manager.service}, {manager.summary()}"}
 
 
 @click.command(cls=Command)

@@ -52,7 +52,7 @@ CHECKS = (
     ),
     Check(
         "log-size",
-        "the log of a detached daemon has less than 100 MB",
+        "the log in the home has less than 100 MB",
         "It rotates at `log.max_bytes`, which is set high.",
         home.log_size,
     ),

@@ -45,6 +45,8 @@ def socket_file(setup: Setup) -> Finding:
     if mode & 0o077:
         what = f"{path} has mode {mode:04o} and not 0600."
         return warning(what, f"chmod 600 {quoted}", lambda: _close(path))
+    if setup.sleeps_at is not None:
+        return Finding(f"{setup.sleeps_at} listens at {path}, mode 0600.")
     if _is_stale(path):
         what = f"{path} is left over: nobody listens there."
         return warning(what, f"rm {quoted}", lambda: _remove_stale(setup.home, path))
@@ -119,6 +121,8 @@ def answers(setup: Setup) -> Finding:
     if setup.silence is not None:
         what = f"A daemon listens at {setup.socket} and does not answer. {setup.silence.message}"
         return error(what, f"kill {_holder(setup.home) or 'PID'}    # then: kmctl start --detach")
+    if setup.sleeps_at is not None:
+        return Finding(f"No daemon runs; {setup.sleeps_at} starts it at the next request.")
     if setup.status is None:
         return _absent(setup)
     if not setup.status["ready"]:

@@ -13,6 +13,8 @@ from cco_knowledge_client import InvalidParams
 from kmctl.doctor.finding import Finding, error, warning
 from kmctl.doctor.setup import Setup
 from kmctl.hook_settings import interpreter_of
+from kmctl.installed_service import of_this_system
+from kmctl.service_manager import Places
 from kmctl.settings_file import SettingsFile
 
 OLDEST_PYTHON = (3, 11)
@@ -92,17 +94,27 @@ def model(setup: Setup) -> Finding:
 
 
 def open_files(setup: Setup) -> Finding:
-    """Of the daemon, where the system tells; else of this shell, which a daemon would inherit."""
-    limit, whose = resource.getrlimit(resource.RLIMIT_NOFILE)[0], "this shell"
-    if setup.status is not None:
-        limits = Path(f"/proc/{setup.status['pid']}/limits")
-        if limits.exists():
-            found = re.search(r"^Max open files +(\d+)", limits.read_text(), re.MULTILINE)
-            limit, whose = (int(found[1]), "the daemon") if found else (limit, whose)
+    """Of the daemon, where the system tells; else of this shell, which a daemon would inherit.
+
+    A service does not, and its manager allows it enough.
+    """
+    limit, whose = _open_files_of_daemon(setup), "the daemon"
+    if limit is None and of_this_system().places() == Places(setup.home.path, setup.socket):
+        return Finding("The service has a limit of its own.")
+    if limit is None:
+        limit, whose = resource.getrlimit(resource.RLIMIT_NOFILE)[0], "this shell"
     what = f"{limit} open files are allowed to {whose}."
     if limit != resource.RLIM_INFINITY and limit < _FEW_FILES:
         return warning(what, f"ulimit -n 4096; {setup.kmctl('restart')}")
     return Finding(what)
+
+
+def _open_files_of_daemon(setup: Setup) -> int | None:
+    limits = Path(f"/proc/{setup.status['pid']}/limits") if setup.status else None
+    if limits is None or not limits.exists():
+        return None
+    found = re.search(r"^Max open files +(\d+)", limits.read_text(), re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def hooks(_: Setup) -> Finding:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from cco_knowledge.paths import Home
 from cco_knowledge_client import InvalidParams, KnowledgeError, Unreachable
+from kmctl.installed_service import manager_of
 from kmctl.options import Invocation
 from kmctl.reach import ask, connect, home_of, load_settings, socket_path
+from kmctl.service_manager import ServiceManagerFailed
 
 if TYPE_CHECKING:
     from cco_knowledge.config import LoadedConfig
@@ -33,6 +35,8 @@ class Setup:
     ping_ms: float
     silence: KnowledgeError | None
     """Why a daemon that listens gave no answer."""
+    sleeps_at: str | None
+    """The service manager that listens where no daemon runs: to connect would start one."""
 
     def kmctl(self, command: str) -> str:
         """A command line for the same daemon."""
@@ -49,8 +53,11 @@ def observe(invocation: Invocation) -> Setup:
     config, refusal = _settings(patient)
     socket = config.socket_path if config else _unconfigured_socket(patient)
     # The socket is given as a flag: the settings, which may be refused, are not asked again.
-    status, ping_ms, silence = _daemon(replace(patient, socket=str(socket)))
-    return Setup(invocation, home_of(patient), config, refusal, socket, status, ping_ms, silence)
+    found = replace(patient, socket=str(socket))
+    sleeps_at = _sleeps_at(found)
+    status, ping_ms, silence = (None, 0.0, None) if sleeps_at else _daemon(found)
+    home = home_of(patient)
+    return Setup(invocation, home, config, refusal, socket, status, ping_ms, silence, sleeps_at)
 
 
 def files(home: Home) -> Iterator[tuple[Path, os.stat_result]]:
@@ -79,6 +86,15 @@ def _unconfigured_socket(invocation: Invocation) -> Path:
         return socket_path(invocation)
     except InvalidParams:
         return home_of(invocation).socket
+
+
+def _sleeps_at(invocation: Invocation) -> str | None:
+    try:
+        manager = manager_of(invocation)
+        sleeps = manager and manager.main_pid() is None and manager.is_listening()
+    except ServiceManagerFailed:
+        return None
+    return manager.name if manager and sleeps else None
 
 
 def _daemon(invocation: Invocation) -> tuple[dict[str, Any] | None, float, KnowledgeError | None]:

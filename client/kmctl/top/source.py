@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 
-from kmctl import installed_service
+from kmctl.installed_service import manager_of, refuse_to_wake
 from kmctl.options import Invocation
 from kmctl.reach import ask, socket_path
 from kmctl.scrape import Scraping, samples_of
@@ -55,8 +55,8 @@ class Source:
         self._scraping = self._before = None
 
     def _connect(self) -> Scraping:
-        if installed_service.serves(self._invocation):
-            installed_service.refuse_to_wake()
+        if (manager := manager_of(self._invocation)) is not None:
+            refuse_to_wake(manager)
         status = ask(self._invocation, "system.status", limit_s=self._timeout_s)
         self._pid = status["pid"]
         self._scraping = Scraping(socket_path(self._invocation), self._timeout_s)
