@@ -1,6 +1,6 @@
 """A job of the daemon, from its begin to its end, as a command shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cco_knowledge_client import KnowledgeClient, KnowledgeError
@@ -34,26 +34,30 @@ def follow(
     invocation: Invocation, knowledge: KnowledgeClient, job: Mapping[str, Any], what: str
 ) -> Any:
     """The result of the job, once it has ended. Who interrupts it is told that the job goes on."""
-    return result_of(wait(invocation, knowledge, job, what))
+    with progress(what) as draw:
+        return result_of(wait(knowledge, job, draw, invocation.timeout_s))
 
 
 def wait(
-    invocation: Invocation, knowledge: KnowledgeClient, job: Mapping[str, Any], what: str
+    knowledge: KnowledgeClient,
+    job: Mapping[str, Any],
+    draw: Callable[[int, int | None], None],
+    timeout_s: float | None = None,
 ) -> dict[str, Any]:
-    with progress(what) as draw:
+    def hear(_method: str, params: Any) -> None:
+        if params["id"] == job["id"]:
+            draw(params["done"], params["total"])
 
-        def hear(_method: str, params: Any) -> None:
-            if params["id"] == job["id"]:
-                draw(params["done"], params["total"])
-
-        limit_s = invocation.timeout_s or _LONGEST_S
-        try:
-            ended: dict[str, Any] = knowledge.call(
-                "job.wait", {"id": job["id"]}, timeout_s=limit_s, on_notification=hear
-            )
-        except KeyboardInterrupt:
-            warn(f"The job goes on. To end it: kmctl jobs cancel {job['id']}")
-            raise
+    try:
+        ended: dict[str, Any] = knowledge.call(
+            "job.wait",
+            {"id": job["id"]},
+            timeout_s=timeout_s or _LONGEST_S,
+            on_notification=hear,
+        )
+    except KeyboardInterrupt:
+        warn(f"The job goes on. To end it: kmctl jobs cancel {job['id']}")
+        raise
     return ended
 
 

@@ -215,7 +215,9 @@ class _Daemon:
             connection.http_progress(progress)
 
     async def _metrics(self) -> bytes:
-        observed = snapshot.Observed(self._dispatcher, self._loop_lag, self._home.path, self._begun)
+        observed = snapshot.Observed(
+            self._dispatcher, self.jobs, self._loop_lag, self._home.path, self._begun
+        )
         parts = self._parts
         seen = await snapshot.take(
             observed,

@@ -145,6 +145,8 @@ def loading(lag: Durations) -> Snapshot:
         uptime_s=1.0,
         calls=CallCounts(),
         in_progress=0,
+        jobs={},
+        n_unfinished_jobs=0,
         connections=0,
         loop_lag=lag,
         resident_bytes=1,

@@ -2,20 +2,18 @@
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
 import click
 
-from cco_knowledge_client import KnowledgeClient, KnowledgeError
 from kmctl import following
 from kmctl.entry_lines import BadLine, EntryLine, batches, read_lines
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, progress, show
 from kmctl.reach import BULK_LIMIT_S, connect
-
-_WHOLE_CALL_REFUSED = frozenset({"parse_error", "invalid_request", "invalid_params", "too_large"})
+from kmctl.sending import Sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,16 @@ class Report:
         self.failed += 1
         self.errors.append(LineError(line, reason, message))
 
+    def count(self, result: Any, line_numbers: Sequence[int]) -> None:
+        """`line_numbers`: of the job's items, in order."""
+        self.stored += result["stored"]
+        self.unchanged += result["unchanged"]
+        self.failed += result["failed"]
+        self.errors += [
+            LineError(line_numbers[error["item"] - 1], error["reason"], error["message"])
+            for error in result["errors"]
+        ]
+
 
 @click.command("import", cls=Command)
 @click.argument("file", type=click.File("rb"))
@@ -52,17 +60,25 @@ def import_(invocation: Invocation, /, file: BinaryIO, no_wait: bool) -> int:
     is interrupted.
     """
     report = Report()
+    line_numbers = array("Q")
     with connect(invocation, BULK_LIMIT_S) as knowledge:
         knowledge.ping()
-        sending = _Sending(knowledge, report)
+        sending = Sending(
+            knowledge,
+            "import",
+            item_of=_item_of,
+            taken=lambda lines: line_numbers.extend(line.number for line in lines),
+            refused=lambda line, error: report.fail(line.number, error.reason, error.message),
+        )
         with progress("read", in_bytes=True) as draw:
             for batch in batches(_good_lines(file, report)):
                 sending.send(batch)
                 draw(batch[-1].end_bytes, _size_bytes(file))
-        if report.job is not None:
-            job = knowledge.call("knowledge.import", {"job": report.job})
-            if not no_wait:
-                sending.count(following.follow(invocation, knowledge, job, "import"))
+        report.job = sending.job_id
+        job = sending.begin()
+        if job is not None and not no_wait:
+            result = following.follow(invocation, knowledge, job, "import")
+            report.count(result, line_numbers)
     report.errors.sort(key=lambda error: error.line)
     show(invocation, asdict(report), lambda _: _print_report(report, no_wait=no_wait))
     return 1 if report.failed else 0
@@ -77,42 +93,8 @@ def _good_lines(file: BinaryIO, report: Report) -> Iterator[EntryLine]:
             yield line
 
 
-@dataclass(slots=True)
-class _Sending:
-    knowledge: KnowledgeClient
-    report: Report
-    line_numbers: "array[int]" = field(default_factory=lambda: array("Q"))
-    """Of each item that the daemon has taken, in order."""
-
-    def send(self, batch: list[EntryLine]) -> None:
-        try:
-            self._send_whole(batch)
-        except KnowledgeError as error:
-            if error.reason not in _WHOLE_CALL_REFUSED:
-                raise
-            if len(batch) == 1:
-                self.report.fail(batch[0].number, error.reason, error.message)
-                return
-            # One line spoils the whole call: halve until it is alone.
-            middle = len(batch) // 2
-            self.send(batch[:middle])
-            self.send(batch[middle:])
-
-    def count(self, result: Any) -> None:
-        self.report.stored += result["stored"]
-        self.report.unchanged += result["unchanged"]
-        self.report.failed += result["failed"]
-        self.report.errors += [
-            LineError(self.line_numbers[error["item"] - 1], error["reason"], error["message"])
-            for error in result["errors"]
-        ]
-
-    def _send_whole(self, batch: list[EntryLine]) -> None:
-        params = {"items": [line.item for line in batch], "more": True}
-        if self.report.job is not None:
-            params["job"] = self.report.job
-        self.report.job = self.knowledge.call("knowledge.import", params)["id"]
-        self.line_numbers.extend(line.number for line in batch)
+def _item_of(line: EntryLine) -> dict[str, Any]:
+    return line.item
 
 
 def _size_bytes(file: BinaryIO) -> int | None:

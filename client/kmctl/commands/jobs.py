@@ -6,7 +6,7 @@ import click
 
 from kmctl import following
 from kmctl.options import Group, Invocation
-from kmctl.output import print_facts, print_line, print_table, show
+from kmctl.output import print_facts, print_line, print_table, progress, show
 from kmctl.reach import ask, connect
 
 
@@ -38,8 +38,8 @@ def get(invocation: Invocation, /, job_id: str) -> None:
 @click.pass_obj
 def wait(invocation: Invocation, /, job_id: str) -> int:
     """Wait until a job has ended, and show it; exit 0 if it is done, 1 if not."""
-    with connect(invocation) as knowledge:
-        job = following.wait(invocation, knowledge, {"id": job_id}, "job")
+    with connect(invocation) as knowledge, progress("job") as draw:
+        job = following.wait(knowledge, {"id": job_id}, draw, invocation.timeout_s)
     show(invocation, job, print_facts)
     return 0 if job["state"] == "done" else 1
 

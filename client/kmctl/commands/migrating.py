@@ -74,11 +74,8 @@ def _bring(
     if not dry_run:
         kept_in.mkdir(mode=0o700, exist_ok=True)
         write_report(report, kept_as)
-    Run(
-        connect=lambda: connect(invocation, BULK_LIMIT_S),
-        report=report,
-        progress=progress,
-    ).bring(places)
+    with connect(invocation, BULK_LIMIT_S) as knowledge:
+        Run(knowledge, report, progress).bring(places)
     report.finished = _now()
     for path in [*([] if dry_run else [kept_as]), *([report_file] if report_file else [])]:
         write_report(report, path)

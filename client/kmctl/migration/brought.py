@@ -16,6 +16,8 @@ class Brought:
     stored: list[Item] = field(default_factory=list)
     there: list[Item] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    found: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is stored now, by id."""
 
     def add(self, item: Item, outcome: Outcome) -> None:
         if "error" in outcome:
@@ -29,20 +31,24 @@ class Brought:
     def ids(self) -> list[str]:
         return [item["id"] for item in (*self.stored, *self.there)]
 
-    def compare(self, entries: Sequence[Mapping[str, Any]], run: str) -> None:
+    def read_back(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        self.found |= {entry["id"]: entry for entry in entries}
+
+    def compare(self, run: str) -> None:
         """Every field of what was stored with what is there now.
 
         What this run had brought before it was interrupted counts as stored by it.
         """
-        found = {entry["id"]: entry for entry in entries}
         for item in self.stored:
-            if wrong := _differences(item, found.get(item["id"], {})):
+            if wrong := _differences(item, self.found.get(item["id"], {})):
                 self.failures.append(
                     Failure(item["id"], f"The entry differs in {', '.join(wrong)}.")
                 )
-        ours = [item for item in self.there if _run_of(found.get(item["id"], {})) == run]
-        self.there = [item for item in self.there if item not in ours]
-        self.stored += ours
+        by_ours = {True: list[Item](), False: list[Item]()}
+        for item in self.there:
+            by_ours[_run_of(self.found.get(item["id"], {})) == run].append(item)
+        self.there = by_ours[False]
+        self.stored += by_ours[True]
 
     def count_in(self, folder: FolderReport) -> None:
         folder.stored += len(self.stored)

@@ -16,11 +16,13 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from cco_knowledge.jobs import KINDS
 from cco_knowledge.metrics import BOUNDS_S, Durations
 from cco_knowledge.rpc.snapshot import EngineSeen, Snapshot, StoreSeen
 from cco_knowledge.types import StoreFacts
 
 _PREFIX = "cco_knowledge_"
+_JOB_LABELS = ("kind", "state")
 
 
 def exposition(seen: Snapshot) -> bytes:
@@ -38,6 +40,7 @@ class _Collector(Collector):
         seen = self._seen
         yield from _process(seen)
         yield from _calls(seen)
+        yield from _jobs(seen)
         if seen.engine is not None:
             yield from _embedding(seen.engine)
         if seen.store is not None:
@@ -93,6 +96,17 @@ def _calls(seen: Snapshot) -> Iterator[Metric]:
         {(): seen.calls.waiting},
     )
     yield _gauge("requests_in_progress", "Requests that are not answered yet.", seen.in_progress)
+
+
+def _jobs(seen: Snapshot) -> Iterator[Metric]:
+    ended = CounterMetricFamily(
+        f"{_PREFIX}jobs", "Jobs that have ended, by what they did and became.", labels=_JOB_LABELS
+    )
+    counts = {(kind, state): 0 for kind in KINDS for state in ("done", "failed")} | dict(seen.jobs)
+    for labels, count in sorted(counts.items()):
+        ended.add_metric(labels, count)
+    yield ended
+    yield _gauge("jobs_unfinished", "Jobs that are received or run.", seen.n_unfinished_jobs)
 
 
 def _embedding(engine: EngineSeen) -> Iterator[Metric]:

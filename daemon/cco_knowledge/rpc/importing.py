@@ -19,7 +19,7 @@ _BATCH_ITEMS = 100
 _BATCH_BYTES = 256 << 10
 _BATCHES_AT_ONCE = 2
 """One is embedded while the other is committed."""
-_MAX_ERRORS = 1000
+_MAX_ERRORS = 10_000
 """Told one by one; the others are only counted."""
 
 _Parsed = NewEntry | Entry | KnowledgeError
@@ -28,7 +28,7 @@ _Parsed = NewEntry | Entry | KnowledgeError
 async def import_(host: Host, given: params.ImportParams, notify: Notify | None) -> results.Job:
     if not given.items and not given.job:
         raise InvalidInput("There is nothing to import.", field="items")
-    job_id = given.job or host.jobs.receive("import").id
+    job_id = given.job or host.jobs.receive(given.kind).id
     with host.jobs.receiving(job_id) as spool:
         await asyncio.to_thread(spool.append, given.items)
     if given.more:
@@ -67,6 +67,7 @@ class _Import:
     failed: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
     renamed: list[dict[str, Any]] = field(default_factory=list)
+    there: list[int] = field(default_factory=list)
     replaced: list[_Replaced] = field(default_factory=list)
 
     async def run(self) -> dict[str, Any]:
@@ -91,6 +92,7 @@ class _Import:
             "failed": self.failed,
             "errors": self.errors,
             "renamed": self.renamed,
+            "there": sorted(self.there),
         }
 
     def _numbered_batches(self) -> Iterator[list[tuple[int, Any]]]:
@@ -140,6 +142,8 @@ class _Import:
         is_new = outcome.duplicate_of is None
         if item.get("id") and outcome.id != item["id"]:
             self.renamed.append({"item": number, "id": outcome.id})
+        if item.get("migration") and not is_new:
+            self.there.append(number)
         if item.get("superseded_by"):
             self.replaced.append(_Replaced(number, outcome.id, item["superseded_by"], is_new))
         else:

@@ -146,7 +146,7 @@ METHODS: dict[str, Method] = {
         errors=_WRITES,
     ),
     "knowledge.migrate": Method(
-        "Store old records as they were, each only once; `kmctl migrate` calls it.",
+        "Store old records as they were, each only once, or say what would be stored.",
         params.MigrateParams,
         results.Batch,
         handlers.migrate,

@@ -163,6 +163,9 @@ class ImportParams(Params, frozen=True):
     more: Annotated[
         bool, about("Further items follow within a minute; the work begins with the last.")
     ] = False
+    kind: Annotated[Literal["import", "migrate"], about("What the new job is called in lists.")] = (
+        "import"
+    )
 
 
 class MigrateParams(Params, frozen=True):

@@ -247,7 +247,9 @@ class JobFailure(TypedDict):
 
 class Job(TypedDict):
     id: Annotated[str, about("Its id.")]
-    kind: Annotated[str, about("What it does: `import`, `optimize`, `verify`, `backup`.")]
+    kind: Annotated[
+        str, about("What it does: `import`, `migrate`, `optimize`, `verify`, `backup`.")
+    ]
     state: Annotated[
         Literal["receiving", "running", "done", "failed", "cancelled", "interrupted"],
         about("`interrupted`: the daemon stopped before the job was done."),

@@ -3,12 +3,14 @@
 import asyncio
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cco_knowledge import __version__, process_memory
 from cco_knowledge.embedding.engine import Engine, EngineFacts
 from cco_knowledge.errors import KnowledgeError
+from cco_knowledge.jobs import Jobs
 from cco_knowledge.metrics import CallCounts, Durations, EmbeddingWork, StoreWork
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.store.lance import LanceStore
@@ -36,6 +38,9 @@ class Snapshot:
     uptime_s: float
     calls: CallCounts
     in_progress: int
+    jobs: Mapping[tuple[str, str], int]
+    """Those that ended, by kind and state."""
+    n_unfinished_jobs: int
     connections: int
     loop_lag: Durations
     resident_bytes: int
@@ -55,6 +60,7 @@ class Observed:
     """What there is from the start."""
 
     dispatcher: Dispatcher
+    jobs: Jobs
     loop_lag: Durations
     home: Path
     begun_s: float
@@ -69,6 +75,8 @@ async def take(
         uptime_s=time.monotonic() - observed.begun_s,
         calls=observed.dispatcher.calls.copy(),
         in_progress=len(observed.dispatcher.in_flight),
+        jobs=dict(observed.jobs.ended),
+        n_unfinished_jobs=observed.jobs.n_unfinished,
         connections=n_connections,
         loop_lag=observed.loop_lag.copy(),
         resident_bytes=process_memory.resident_bytes(),
