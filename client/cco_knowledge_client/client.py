@@ -11,7 +11,7 @@ from . import calls
 from .calls import Call, EntryChanges, EntryFields, Filters, Params
 from .connection import Connection, Undelivered
 from .deadline import Deadline, checked_timeout_s, no_answer_within
-from .errors import ConnectionLost
+from .errors import ConnectionLost, Unavailable
 from .places import socket_path_of
 from .results import (
     Batch,
@@ -253,10 +253,14 @@ class KnowledgeClient:
         self, request_id: int, line: bytes, deadline: Deadline, *, repeatable: bool
     ) -> Answer:
         try:
-            return self._exchange_once(request_id, line, deadline)
+            answer = self._exchange_once(request_id, line, deadline)
         except ConnectionLost as lost:
             if not repeatable and not isinstance(lost, Undelivered):
                 raise
+        else:
+            if not isinstance(answer.error, Unavailable):
+                return answer
+            self._drop_connection()  # that daemon is stopping; another one may follow it
         return self._exchange_once(request_id, line, deadline)
 
     def _exchange_once(self, request_id: int, line: bytes, deadline: Deadline) -> Answer:

@@ -50,6 +50,7 @@ def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None
     runtime.run(
         loaded,
         service_manager,
+        listening_fd=options.listening_fd,
         on_ready=lambda: _tell(options.ready_fd, {"ready": True, "pid": os.getpid()}),
     )
 
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log-file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--listening-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=__version__)
     return parser
 

@@ -8,8 +8,9 @@ from typing import NoReturn
 
 import click
 
+from cco_knowledge.paths import prepare_home
 from cco_knowledge_client import DeadlineExceeded
-from kmctl import installed_service, units
+from kmctl import installed_service, succession, units
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, show
 from kmctl.process_end import watch
@@ -78,20 +79,31 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
     """Stop the daemon and start it detached.
 
     It starts with the options given here, whatever it was started with before. Settings that
-    the daemon would refuse leave it running. Where kmctl installed it as a service, systemd
-    restarts it, and no client is refused meanwhile.
+    the daemon would refuse leave it running. It answers first what it has accepted; who calls
+    meanwhile waits for the new one. Where kmctl installed it as a service, systemd restarts it.
     """
     load_settings(invocation)
     if installed_service.serves(invocation):
         _restart_service(invocation, model)
         return
-    old_pid = stop_running(invocation)
-    pid = _launch(invocation, model)
+    prepare_home(home_of(invocation))
+    with succession.alone(home_of(invocation).path):
+        old_pid, pid = _replace(invocation, model)
     show(
         invocation,
         {"pid": pid, "started": True, "old_pid": old_pid},
         lambda _: print_line(f"The daemon is ready (pid {pid}) at {socket_path(invocation)}."),
     )
+
+
+def _replace(invocation: Invocation, model: str | None) -> tuple[int | None, int]:
+    """The process ids of the daemon that was and of the one that is."""
+    status = running_status(invocation)
+    if status is None:
+        return None, _launch(invocation, model)
+    with succession.waiting_room(socket_path(invocation)) as listening:
+        _stop_process(invocation, status["pid"])
+        return status["pid"], _launch(invocation, model, listening.fileno())
 
 
 def _start_service(invocation: Invocation, model: str | None) -> None:
@@ -143,22 +155,28 @@ def stop_running(invocation: Invocation) -> int | None:
     if status is None:
         return None
     pid: int = status["pid"]
+    _stop_process(invocation, pid)
+    return pid
+
+
+def _stop_process(invocation: Invocation, pid: int) -> None:
     limit_s = invocation.timeout_s or _STOP_LIMIT_S
     try:
         with watch(pid) as ended_within:
             os.kill(pid, signal.SIGTERM)
             if ended_within(limit_s):
-                return pid
+                return
     except ProcessLookupError:
-        return pid
+        return
     raise DeadlineExceeded(f"The daemon (pid {pid}) is still stopping after {limit_s:g} s.")
 
 
-def _launch(invocation: Invocation, model: str | None) -> int:
+def _launch(invocation: Invocation, model: str | None, listening_fd: int | None = None) -> int:
     from cco_knowledge.daemonize import launch_detached
 
     limit_s = invocation.timeout_s or _START_LIMIT_S
-    return launch_detached(home_of(invocation), daemon_flags(invocation, model), limit_s)
+    flags = daemon_flags(invocation, model)
+    return launch_detached(home_of(invocation), flags, limit_s, listening_fd)
 
 
 def _become_daemon(invocation: Invocation, model: str | None) -> NoReturn:
