@@ -1,6 +1,7 @@
 """The daemon as a service of systemd, for the commands that act through it where it is there."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from kmctl import systemctl, units
@@ -16,9 +17,14 @@ def serves(invocation: Invocation) -> bool:
     Raises:
         ServiceManagerFailed: it is, and systemd cannot be asked.
     """
+    return serves_at(home_of(invocation).path, socket_path(invocation))
+
+
+def serves_at(home: Path, socket: Path) -> bool:
+    """As `serves`."""
     if sys.platform != "linux":
         return False
-    if units.installed_places() != (home_of(invocation).path, socket_path(invocation)):
+    if units.installed_places() != (home, socket):
         return False
     systemctl.require()
     return True
@@ -50,6 +56,20 @@ def state() -> dict[str, Any]:
         "result": found["Result"],
         "pid": main_pid(),
     }
+
+
+def failure() -> str | None:
+    """Why systemd has given up on the service, in one sentence; None: it has not."""
+    found = systemctl.properties(
+        units.SERVICE, ["ActiveState", "NRestarts", "Result", "StatusText"]
+    )
+    if found["ActiveState"] != "failed":
+        return None
+    said = found["StatusText"] or "nothing"
+    return (
+        f"systemd has given up on {units.SERVICE} after {found['NRestarts']} restarts "
+        f"({found['Result']}); nobody listens any more. The daemon said last: {said}"
+    )
 
 
 def start() -> int:

@@ -4,10 +4,11 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
+from cco_knowledge import __version__
 from cco_knowledge.paths import prepare_home
 from cco_knowledge_client import DeadlineExceeded
 from kmctl import installed_service, succession, units
@@ -88,22 +89,30 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
         return
     prepare_home(home_of(invocation))
     with succession.alone(home_of(invocation).path):
-        old_pid, pid = _replace(invocation, model)
+        old = running_status(invocation)
+        pid = _replace(invocation, old, model)
     show(
         invocation,
-        {"pid": pid, "started": True, "old_pid": old_pid},
-        lambda _: print_line(f"The daemon is ready (pid {pid}) at {socket_path(invocation)}."),
+        {"pid": pid, "started": True, "old_pid": old["pid"] if old else None},
+        lambda _: print_line(
+            f"The daemon is ready (pid {pid}) at {socket_path(invocation)}.{_upgraded(old)}"
+        ),
     )
 
 
-def _replace(invocation: Invocation, model: str | None) -> tuple[int | None, int]:
-    """The process ids of the daemon that was and of the one that is."""
-    status = running_status(invocation)
-    if status is None:
-        return None, _launch(invocation, model)
+def _replace(invocation: Invocation, old: dict[str, Any] | None, model: str | None) -> int:
+    if old is None:
+        return _launch(invocation, model)
     with succession.waiting_room(socket_path(invocation)) as listening:
-        _stop_process(invocation, status["pid"])
-        return status["pid"], _launch(invocation, model, listening.fileno())
+        _stop_process(invocation, old["pid"])
+        return _launch(invocation, model, listening.fileno())
+
+
+def _upgraded(old: dict[str, Any] | None) -> str:
+    """Kmctl and the daemon that it starts are of one installation, and so of one version."""
+    if old is None or old["version"] == __version__:
+        return ""
+    return f" It was version {old['version']} and is {__version__} now."
 
 
 def _start_service(invocation: Invocation, model: str | None) -> None:
@@ -124,6 +133,7 @@ def _start_service(invocation: Invocation, model: str | None) -> None:
 def _restart_service(invocation: Invocation, model: str | None) -> None:
     _refuse_model(model)
     old_pid = installed_service.main_pid()
+    old = running_status(invocation) if installed_service.ready_pid() else None
     if old_pid is None and not installed_service.is_listening():
         old_pid = stop_running(invocation)
     pid = installed_service.restart()
@@ -131,7 +141,7 @@ def _restart_service(invocation: Invocation, model: str | None) -> None:
     show(
         invocation,
         {"pid": pid, "started": True, "old_pid": old_pid, **_THROUGH_SYSTEMD},
-        lambda _: print_line(f"{sentence} at {socket_path(invocation)}."),
+        lambda _: print_line(f"{sentence} at {socket_path(invocation)}.{_upgraded(old)}"),
     )
 
 

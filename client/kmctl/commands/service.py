@@ -95,6 +95,8 @@ def status(invocation: Invocation, /) -> int:
         **installed_service.state(),
         "linger": _lingers(),
     }
+    if installed_service.failure():
+        facts["to mend it"] = "see kmctl service logs and kmctl doctor; then kmctl start"
     show(invocation, facts, print_facts)
     return 0 if is_listening else _NOT_RUNNING
 

@@ -6,7 +6,7 @@ import click
 
 from cco_knowledge import __version__
 from cco_knowledge_client import Unreachable
-from kmctl import installed_service, units
+from kmctl import installed_service, units, versions
 from kmctl.options import Command, Invocation
 from kmctl.output import print_facts, print_line, show
 from kmctl.reach import ask, connect, running_status
@@ -24,11 +24,19 @@ def status(invocation: Invocation, /) -> None:
     """
     service = _service_facts() if installed_service.serves(invocation) else {}
     facts: dict[str, Any] = ask(invocation, "system.status")
-    show(invocation, facts, lambda _: print_facts({**facts, **service}))
+    show(invocation, facts, lambda _: print_facts({**facts, **service, **_note(facts["version"])}))
+
+
+def _note(daemon_version: str | None) -> dict[str, str]:
+    note = daemon_version and versions.difference(daemon_version)
+    return {"note": note} if note else {}
 
 
 def _service_facts() -> dict[str, Any]:
     """Raises Unreachable where the service is not running."""
+    failure = installed_service.failure()
+    if failure is not None:
+        raise Unreachable(f"{failure} When that is mended: kmctl start")
     if installed_service.main_pid() is None and installed_service.is_listening():
         raise Unreachable(
             f"{units.SERVICE} is not running; systemd listens, and the next request starts it. "
@@ -55,10 +63,11 @@ def health(invocation: Invocation, /) -> int:
 @click.command(cls=Command)
 @click.pass_obj
 def version(invocation: Invocation, /) -> None:
-    """Show this version and the daemon's.
+    """Show this version and the daemon's, and what to do where they differ.
 
     A daemon that does not answer has none.
     """
     facts = running_status(invocation)
-    versions = {"client": __version__, "daemon": facts["version"] if facts else None}
-    show(invocation, versions, print_facts)
+    theirs = facts["version"] if facts else None
+    both = {"client": __version__, "daemon": theirs}
+    show(invocation, both, lambda _: print_facts({**both, **_note(theirs)}))
