@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from conftest import MakeHome, StartDaemon, assert_healthy
+from conftest import MakeHome, StartDaemon
 from entries import query_ids, store_all
 from process import Daemon, wait_until
 from wire import FRAMINGS, Raw, RpcError, encoded, http_post, request, result_of
@@ -208,35 +208,6 @@ def test_who_connects_while_it_loads_is_answered(start_daemon: StartDaemon, fram
     assert daemon.call("knowledge.store", {"text": "early"}, framing=framing)["stored"]
     daemon.wait_ready()
     assert daemon.call("system.status")["ready"] is True
-
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-def test_ten_who_connect_while_it_starts_wait_and_are_answered(home: Path, framing: str) -> None:
-    """From the moment that anybody listens; whoever gets a connection gets an answer."""
-    daemon = Daemon(home)
-    was_ready: list[bool] = []
-    ids: list[str] = []
-
-    def store(number: int) -> None:
-        daemon.wait_listening()
-        was_ready.append(daemon.call("system.status", framing=framing)["ready"])
-        params = {"text": f"early {number}", "id": f"early-{number}"}
-        ids.append(daemon.call("knowledge.store", params, framing)["id"])
-
-    threads = [threading.Thread(target=store, args=(number,)) for number in range(10)]
-    try:
-        for thread in threads:
-            thread.start()
-        daemon.start()
-        for thread in threads:
-            thread.join()
-        daemon.wait_ready()
-        assert sorted(ids) == sorted(query_ids(daemon))
-        assert (len(ids), was_ready[0]) == (10, False)
-        assert daemon.stop() == 0
-        assert_healthy(daemon.stderr)
-    finally:
-        daemon.discard()
 
 
 # Dying
