@@ -9,8 +9,9 @@ from typing import Any, Self, TypeVar, Unpack
 from . import calls
 from .aio_connection import AsyncConnection, connect
 from .calls import Call, EntryChanges, EntryFields, Filters, Params
+from .connection import Undelivered
 from .deadline import checked_timeout_s, no_answer_within
-from .errors import ConnectionLost
+from .errors import ConnectionLost, Unavailable
 from .places import socket_path_of
 from .results import (
     Batch,
@@ -253,11 +254,16 @@ class AsyncKnowledgeClient:
     async def _exchange(
         self, request_id: int, line: bytes, hear: OnNotification | None, *, repeatable: bool
     ) -> Answer:
+        connection = await self._connected()
         try:
-            return await (await self._connected()).exchange(request_id, line, hear)
-        except ConnectionLost:
-            if not repeatable:
+            answer = await connection.exchange(request_id, line, hear)
+        except ConnectionLost as lost:
+            if not repeatable and not isinstance(lost, Undelivered):
                 raise
+        else:
+            if not isinstance(answer.error, Unavailable):
+                return answer
+            connection.retire()  # that daemon is stopping; another one may follow it
         return await (await self._connected()).exchange(request_id, line, hear)
 
     async def _connected(self) -> AsyncConnection:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .connection import connection_lost, unreachable
+from .connection import connection_lost, undelivered, unreachable
 from .errors import ConnectionLost, ProtocolError, TooLarge
 from .wire import Answer, Notification, OnNotification, read_message
 
@@ -44,6 +44,7 @@ class AsyncConnection:
         self._waiting: dict[int, _Waiting] = {}
         self._end: Answer | None = None
         """What calls get that still wait at the end; None: the connection was lost."""
+        self._is_retired = False
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._reading = self._loop.create_task(self._read_answers())
@@ -52,10 +53,18 @@ class AsyncConnection:
 
     def usable(self) -> bool:
         return (
-            not self._reading.done()
+            not self._is_retired
+            and not self._reading.done()
+            and not self._writer.is_closing()
             and self._loop is asyncio.get_running_loop()
             and self._pid == os.getpid()
         )
+
+    def retire(self) -> None:
+        """For further calls there is to be another connection; this one ends after its last."""
+        self._is_retired = True
+        if not self._waiting:
+            self._reading.cancel()
 
     async def close(self) -> None:
         closed = ConnectionLost("The client was closed before the answer came.")
@@ -73,11 +82,15 @@ class AsyncConnection:
         self._waiting[request_id] = waiting
         try:
             self._writer.write(line)
+            if self._writer.is_closing():  # then nothing of the line went out
+                raise undelivered()
             with suppress(ConnectionError):  # the reader sees the end, too, and says so
                 await self._writer.drain()
             answer = await waiting.answer
         finally:
             del self._waiting[request_id]
+            if self._is_retired and not self._waiting:
+                self._reading.cancel()
         if answer is None:
             raise connection_lost()
         return answer

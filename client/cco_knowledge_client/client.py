@@ -11,7 +11,7 @@ from . import calls
 from .calls import Call, EntryChanges, EntryFields, Filters, Params
 from .connection import Connection, Undelivered
 from .deadline import Deadline, checked_timeout_s, no_answer_within
-from .errors import ConnectionLost
+from .errors import ConnectionLost, Unavailable
 from .places import socket_path_of
 from .results import (
     Batch,
@@ -270,10 +270,14 @@ class KnowledgeClient:
         repeatable: bool,
     ) -> Answer:
         try:
-            return self._exchange_once(request_id, line, deadline, hear)
+            answer = self._exchange_once(request_id, line, deadline, hear)
         except ConnectionLost as lost:
             if not repeatable and not isinstance(lost, Undelivered):
                 raise
+        else:
+            if not isinstance(answer.error, Unavailable):
+                return answer
+            self._drop_connection()  # that daemon is stopping; another one may follow it
         return self._exchange_once(request_id, line, deadline, hear)
 
     def _exchange_once(

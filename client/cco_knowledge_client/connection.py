@@ -22,6 +22,10 @@ def unreachable(path: Path, error: OSError) -> Unreachable:
     return Unreachable(f"No daemon answers at {path}: {why}. Start it with `kmctl start --detach`.")
 
 
+def undelivered() -> Undelivered:
+    return Undelivered("The daemon closed the connection.")
+
+
 def connection_lost() -> ConnectionLost:
     return ConnectionLost(
         "The connection to the daemon ended before the answer came. "
@@ -67,7 +71,7 @@ class Connection:
         except ConnectionError as error:
             if delivered:
                 raise connection_lost() from error
-            raise Undelivered("The daemon closed the connection.") from error
+            raise undelivered() from error
 
     def _send(self, line: bytes, deadline: Deadline) -> bool:
         self._socket.settimeout(deadline.remaining_s())

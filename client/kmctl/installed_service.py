@@ -37,7 +37,10 @@ def meant(invocation: Invocation) -> Places:
 
 
 def refuse_to_wake(manager: ServiceManager) -> None:
-    """Raises Unreachable where a connection would start the service."""
+    """Raises Unreachable where a connection would start the service, or nobody listens for it."""
+    failure = manager.failure()
+    if failure is not None:
+        raise Unreachable(f"{failure} When that is mended: kmctl start")
     if manager.main_pid() is None and manager.is_listening():
         raise Unreachable(
             f"{manager.service} is not running; {manager.name} listens, and the next request "

@@ -101,6 +101,10 @@ class Launchd:
         facts = self.facts()
         return f"{facts['service']}, {facts['starts']} starts"
 
+    def failure(self) -> str | None:
+        """It never gives up."""
+        return None
+
     def is_kept_after_logout(self) -> bool:
         return False
 

@@ -92,6 +92,9 @@ class ServiceManager(Protocol):
     def summary(self) -> str:
         """The same in a few words."""
 
+    def failure(self) -> str | None:
+        """Why it has given up on the service, in one sentence; None: it has not."""
+
     def is_kept_after_logout(self) -> bool: ...
 
     def log_command(self, n_lines: int, *, is_following: bool, is_bare: bool) -> list[str]:

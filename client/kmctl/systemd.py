@@ -67,6 +67,10 @@ class Systemd:
         return self._until_ready("restart", units.SERVICE)
 
     def stop(self) -> None:
+        # The path goes first: nobody comes any more, the daemon answers all who came, and none is
+        # left in the socket that systemd closes last.
+        if (places := self.places()) is not None:
+            places.socket.unlink(missing_ok=True)
         systemctl.do("stop", units.SOCKET, units.SERVICE)
 
     def facts(self) -> dict[str, Any]:
@@ -87,6 +91,16 @@ class Systemd:
     def summary(self) -> str:
         facts = self.facts()
         return f"{facts['service']}, {facts['restarts']} restarts"
+
+    def failure(self) -> str | None:
+        facts = self.facts()
+        if not facts["service"].startswith("failed"):
+            return None
+        return (
+            f"systemd has given up on {units.SERVICE} after {facts['restarts']} restarts "
+            f"({facts['result']}); nobody listens any more. The daemon said last: "
+            f"{facts['status'] or 'nothing'}"
+        )
 
     def is_kept_after_logout(self) -> bool:
         return Path("/var/lib/systemd/linger", getpass.getuser()).exists()

@@ -52,6 +52,7 @@ def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None
     runtime.run(
         load,
         service_manager,
+        listening_fd=options.listening_fd,
         on_ready=lambda: _tell(options.ready_fd, {"ready": True, "pid": os.getpid()}),
     )
 
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log-file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--listening-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=__version__)
     return parser
 

@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -25,10 +25,13 @@ _READ_BYTES = 65536
 _PYTHON = (sys.executable, "-P", "-m")
 
 
-def launch_detached(home: Home, arguments: Sequence[str], timeout_s: float) -> int:
+def launch_detached(
+    home: Home, arguments: Sequence[str], timeout_s: float, listening_fd: int | None = None
+) -> int:
     """The pid of a daemon that has become ready.
 
     `arguments` are the daemon's own; paths in them are absolute, because it works in its home.
+    `listening_fd`: the socket that it is to serve, where there is one already.
 
     Raises:
         StartRefused: with the daemon's own message, or the end of its log if it left none.
@@ -39,7 +42,8 @@ def launch_detached(home: Home, arguments: Sequence[str], timeout_s: float) -> i
     with os.fdopen(reader, "rb", buffering=0) as outcome:
         with os.fdopen(writer, "wb", buffering=0), _open_log(home.log) as log:
             log_start_bytes = log.tell()
-            _spawn(home, writer, log, arguments)
+            kept = {"--ready-fd": writer, "--listening-fd": listening_fd}
+            _spawn(home, {flag: fd for flag, fd in kept.items() if fd is not None}, log, arguments)
         message = _read_message(outcome, timeout_s, home.log)
     return _pid_from(message, home.log, log_start_bytes)
 
@@ -54,11 +58,19 @@ def _open_log(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "ab")
 
 
-def _spawn(home: Home, writer: int, log: BinaryIO, arguments: Sequence[str]) -> None:
-    """Returns when the process in between has detached."""
-    command = [*_PYTHON, "cco_knowledge.daemonize", str(home.path), str(writer), *arguments]
+def _spawn(home: Home, kept: Mapping[str, int], log: BinaryIO, arguments: Sequence[str]) -> None:
+    """Returns when the process in between has detached.
+
+    `kept`: descriptors that the daemon gets, by its flag for each.
+    """
+    command = [*_PYTHON, "cco_knowledge.daemonize", str(home.path), json.dumps(kept), *arguments]
     subprocess.run(
-        command, pass_fds=[writer], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+        command,
+        pass_fds=list(kept.values()),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        check=False,
     )
 
 
@@ -106,20 +118,22 @@ def _log_tail(log: Path, log_start_bytes: int) -> str:
 def _detach_and_become_daemon() -> None:
     from daemon import DaemonContext  # only here: the launching process has no use for it
 
-    home_path, writer, *arguments = sys.argv[1:]
+    home_path, kept_text, *arguments = sys.argv[1:]
+    kept: dict[str, int] = json.loads(kept_text)
     context = DaemonContext(
         detach_process=True,
         working_directory=home_path,
         umask=0o077,
-        files_preserve=[int(writer)],
+        files_preserve=list(kept.values()),
         # Our own, which the launcher chose: python-daemon's /dev/null would be closed by exec.
         stdin=sys.stdin,
         stdout=sys.stdout,
         stderr=sys.stderr,
     )
     context.open()
-    own = ["--ready-fd", writer, "--log-file", str(Home(Path(home_path)).log)]
-    command = [*_PYTHON, "cco_knowledge", *own, *arguments]
+    own = [word for flag, descriptor in kept.items() for word in (flag, str(descriptor))]
+    log = ["--log-file", str(Home(Path(home_path)).log)]
+    command = [*_PYTHON, "cco_knowledge", *own, *log, *arguments]
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 

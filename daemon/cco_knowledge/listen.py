@@ -68,12 +68,46 @@ def bind(path: Path) -> socket.socket:
     return listening
 
 
+def inherited(descriptor: int) -> socket.socket:
+    """What a restart made at the path of the socket: clients wait in it since the last one stopped.
+
+    Raises:
+        StartRefused: it is no listening Unix socket.
+    """
+    listening = socket.socket(fileno=descriptor)
+    if listening.family != socket.AF_UNIX or not _accepts(listening):
+        raise StartRefused("What was handed over with --listening-fd is no listening Unix socket.")
+    listening.set_inheritable(False)
+    listening.setblocking(False)
+    return listening
+
+
+def refuse_further(listening: socket.socket) -> None:
+    """Whoever has not come until now is refused, where the kernel can do so.
+
+    Not for the socket of a systemd, which then turns in circles.
+    """
+    with contextlib.suppress(OSError):  # on macOS a listening socket is not shut down
+        listening.shutdown(socket.SHUT_RD)
+
+
+def last_connections(listening: socket.socket) -> Iterator[socket.socket]:
+    """Those that wait to be accepted."""
+    with contextlib.suppress(OSError):  # after the last one: none waits, or it is shut down
+        while True:
+            yield listening.accept()[0]
+
+
 def inode(path: Path) -> int | None:
     """What is at the path now: tells whether it is still the socket that we bound."""
     try:
         return path.lstat().st_ino
     except FileNotFoundError:
         return None
+
+
+def _accepts(listening: socket.socket) -> bool:
+    return bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _remove_stale(path: Path) -> None:

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,8 @@ _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
 _CLOSE_S = 15.0
 """To close the parts, after the calls have been drained."""
+_TURNS_TO_CONNECT = 3
+"""Of the event loop: so many it takes from an accepted socket to our connection."""
 _LONGEST_CHANGE_S = 300.0
 """To the table; the writer does nothing else meanwhile."""
 _LONGEST_WAIT_S = 60.0
@@ -56,15 +59,23 @@ Load = Callable[[], LoadedConfig]
 """Reads the configuration, each time anew. Raises StartRefused."""
 
 
-def run(load: Load, service_manager: ServiceManager, *, on_ready: Callable[[], None]) -> None:
+def run(
+    load: Load,
+    service_manager: ServiceManager,
+    *,
+    listening_fd: int | None,
+    on_ready: Callable[[], None],
+) -> None:
     """Serve until a signal or a call asks to stop.
+
+    `listening_fd`: the socket of this daemon, made by who starts it; None: it makes one.
 
     Raises:
         StartRefused: before anything was changed.
     """
     loaded = load()
     with listen.locked(loaded.home.lock):
-        asyncio.run(_Daemon(loaded, load, service_manager, on_ready).run())
+        asyncio.run(_Daemon(loaded, load, service_manager, listening_fd, on_ready).run())
 
 
 class _Daemon:
@@ -73,6 +84,7 @@ class _Daemon:
         loaded: LoadedConfig,
         load: Load,
         service_manager: ServiceManager,
+        listening_fd: int | None,
         on_ready: Callable[[], None],
     ) -> None:
         self._home: Home = loaded.home
@@ -80,6 +92,7 @@ class _Daemon:
         self._load = load
         self._socket_path: Path = loaded.socket_path
         self._service_manager = service_manager
+        self._listening_fd = listening_fd
         self._on_ready = on_ready
         self._watchdog: asyncio.Task[None] | None = None
         self._begun = time.monotonic()
@@ -87,6 +100,7 @@ class _Daemon:
         self._parts: Parts | None = None
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._is_asked_to_stop = False
         self._n_calls_seen = 0
         self._loop_lag = Durations()
 
@@ -105,10 +119,7 @@ class _Daemon:
             metrics=self._metrics,
         )
         self._peers = Peers(self._dispatcher, http, self._config.socket.max_connections)
-        given = self._service_manager.listening_socket()
-        if given is not None:
-            self._socket_path = Path(given.getsockname())
-        listening = given or listen.bind(self._socket_path)
+        listening, is_managers = self._listening_socket()
         own_inode = listen.inode(self._socket_path)
         # Not create_unix_server, which since Python 3.13 removes the socket of a service manager.
         server = await loop.create_server(self._peers.connection, sock=listening)
@@ -123,14 +134,43 @@ class _Daemon:
                 )
                 self._ready.exception()  # nobody may be waiting for it
             self._tell_stopping()
-            server.close()
-            if given is None and listen.inode(self._socket_path) == own_inode:
-                self._socket_path.unlink(missing_ok=True)
+            is_found = listen.inode(self._socket_path) == own_inode
+            if not is_managers:
+                if is_found:
+                    self._socket_path.unlink(missing_ok=True)
+                listen.refuse_further(listening)
+            # What waits in a socket that the manager keeps is for the daemon that follows.
+            await self._stop_listening(
+                server, listening, accept_rest=not (is_managers and is_found)
+            )
             await self._drain()
+            await self._peers.close(_LAST_ANSWERS_S)
             http.pre_shutdown()
             await http.shutdown(timeout=_LAST_ANSWERS_S)
-            await self._peers.close(_LAST_ANSWERS_S)
             await self._close()
+
+    def _listening_socket(self) -> tuple[socket.socket, bool]:
+        """And whether it is the service manager's, which goes on listening without us."""
+        given = self._service_manager.listening_socket()
+        if given is not None:
+            self._socket_path = Path(given.getsockname())
+            return given, True
+        if self._listening_fd is not None:
+            return listen.inherited(self._listening_fd), False
+        return listen.bind(self._socket_path), False
+
+    async def _stop_listening(
+        self, server: asyncio.Server, listening: socket.socket, *, accept_rest: bool
+    ) -> None:
+        """Who has got through to us is served; nobody is left in between."""
+        with listening.dup() as rest:
+            server.close()
+            for accepted in listen.last_connections(rest) if accept_rest else ():
+                accepted.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.connect_accepted_socket(self._peers.connection, accepted)
+        for _ in range(_TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
 
     async def _serve(self, own_inode: int | None) -> None:
         """Load, then wait to be stopped. A stop while loading ends the loading first."""
@@ -172,12 +212,12 @@ class _Daemon:
         )
 
     def _tell_stopping(self) -> None:
-        limit_s = self._config.limits.drain_s + _LAST_ANSWERS_S + _CLOSE_S
+        limit_s = self._config.limits.drain_s + 2 * _LAST_ANSWERS_S + _CLOSE_S
         status = "STATUS=stopping: answering what was accepted"
         self._service_manager.notify("STOPPING=1", status, extend_by_s=limit_s)
 
     async def _drain(self) -> None:
-        """Let the accepted calls finish; a second signal or the limit ends the wait."""
+        """Let the accepted calls finish; a second signal or the limit cuts them short."""
         self._dispatcher.draining = True
         await self.jobs.close()
         loop = asyncio.get_running_loop()
@@ -190,6 +230,9 @@ class _Daemon:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             hurry.cancel()
+        self._dispatcher.cut()
+        if self._dispatcher.in_flight:
+            await asyncio.wait(self._dispatcher.in_flight, timeout=_LAST_ANSWERS_S)
         for call in set(self._dispatcher.in_flight):
             call.cancel()
 
@@ -255,8 +298,9 @@ class _Daemon:
 
     def stop(self) -> None:
         """Asked again, it waits for nothing."""
-        if self._stop.is_set():
+        if self._is_asked_to_stop:
             self._hurry.set()
+        self._is_asked_to_stop = True
         self._stop.set()
 
     async def reload(self) -> results.Reloaded:

@@ -99,6 +99,44 @@ async def test_a_lost_call_is_repeated_once_if_that_is_safe() -> None:
             assert await knowledge.call("x", {"usable": "again"}) == {"usable": "again"}
 
 
+async def test_what_a_stopping_daemon_refuses_goes_to_the_next_one() -> None:
+    """Calls that it had accepted before are answered over the connection that they came by."""
+
+    def stopping(peer: Peer) -> None:
+        accepted, late = peer.read(), peer.read()
+        peer.refuse(late, -32012, "unavailable")
+        is_served_elsewhere.wait(30)
+        peer.answer(accepted, "by the first one")
+        assert peer.read() is None
+
+    is_served_elsewhere = threading.Event()
+    with serving(stopping, echo) as daemon:
+        async with AsyncKnowledgeClient(daemon.path) as knowledge:
+            accepted = asyncio.create_task(knowledge.call("system.ping"))
+            await asyncio.sleep(0)
+            assert await knowledge.call("knowledge.cleanup", {"n": 1}) == {"n": 1}
+            is_served_elsewhere.set()
+            assert await accepted == "by the first one"
+        assert daemon.n_connections == 2
+
+
+async def test_what_was_never_delivered_is_repeated_whatever_it_is() -> None:
+    """A daemon that was restarted between two calls; the client has not noticed yet."""
+    is_closed = threading.Event()
+
+    def answer_once(peer: Peer) -> None:
+        peer.answer(peer.read(), "first")
+        peer.close()
+        is_closed.set()
+
+    with serving(answer_once, echo) as daemon:
+        async with AsyncKnowledgeClient(daemon.path) as knowledge:
+            assert await knowledge.call("x") == "first"
+            assert is_closed.wait(30)  # the event loop rests meanwhile
+            assert await knowledge.call("knowledge.cleanup", {"n": 2}) == {"n": 2}
+        assert daemon.n_connections == 2
+
+
 async def test_closing_ends_the_calls_that_wait() -> None:
     has_read = threading.Event()
 

@@ -24,6 +24,7 @@ from cco_knowledge_client import (
     Similar,
     Stored,
     TooLarge,
+    Unavailable,
     Unreachable,
 )
 from ndjson_peer import ENTRY, Peer, echo, serving
@@ -183,6 +184,20 @@ def test_what_was_never_delivered_is_repeated_whatever_it_is() -> None:
         assert knowledge.call("x") == "first"
         assert is_closed.wait(30)
         assert knowledge.call("knowledge.cleanup", {"n": 2}) == {"n": 2}
+        assert daemon.n_connections == 2
+
+
+def test_what_a_stopping_daemon_refuses_goes_to_the_next_one() -> None:
+    def stopping(peer: Peer) -> None:
+        peer.refuse(peer.read(), -32012, "unavailable")
+        peer.read()
+
+    with serving(stopping, echo) as daemon, KnowledgeClient(daemon.path) as knowledge:
+        assert knowledge.call("knowledge.cleanup", {"n": 1}) == {"n": 1}
+        assert daemon.n_connections == 2
+    with serving(stopping, stopping) as daemon, KnowledgeClient(daemon.path) as knowledge:
+        with pytest.raises(Unavailable):
+            knowledge.call("system.ping")
         assert daemon.n_connections == 2
 
 

@@ -195,3 +195,11 @@ def test_unicode_goes_through(shared_daemon: Daemon, project: str) -> None:
     stored = exchange(shared_daemon, http_post(body)).document["result"]
     (entry,) = shared_daemon.call("knowledge.get", {"ids": [stored["id"]]})["entries"]
     assert entry["text"] == text
+
+
+def test_a_peer_that_sends_no_more_is_answered(shared_daemon: Daemon) -> None:
+    with shared_daemon.raw() as raw:
+        raw.send(http_post(encoded(request("embedding.embed", {"texts": ["half closed"]}))))
+        raw.end()
+        assert len(raw.http_reply().document["result"]["vectors"]) == 1
+        assert raw.rest() == b""

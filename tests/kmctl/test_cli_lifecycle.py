@@ -1,5 +1,6 @@
 """start, stop, restart and what they leave behind, with a real daemon."""
 
+import json
 import os
 import signal
 import stat
@@ -60,6 +61,23 @@ def test_restart_keeps_what_is_stored(kmctl: Kmctl) -> None:
     assert second["old_pid"] == first["pid"] != second["pid"]
     assert kmctl.json("get", entry_id) == entries
     assert kmctl.json("search", "when is the backup")["results"][0]["id"] == entry_id
+
+
+def test_two_restarts_at_once_take_turns(kmctl: Kmctl) -> None:
+    first = kmctl.json("start", "--detach")["pid"]
+    with kmctl.begin("restart", "--json") as one, kmctl.begin("restart", "--json") as other:
+        ended = [json.loads(process.communicate()[0]) for process in (one, other)]
+    by_old = {restarted["old_pid"]: restarted["pid"] for restarted in ended}
+    assert kmctl.json("status")["pid"] == by_old[by_old[first]]
+
+
+def test_a_restart_that_fails_leaves_no_socket_behind(kmctl: Kmctl, model_file: Path) -> None:
+    kmctl("start", "--detach")
+    (kmctl.home / "models" / model_file.name).unlink()
+    failed = kmctl("restart")
+    assert (failed.code, "kmctl model pull" in failed.err) == (1, True)
+    assert not (kmctl.home / "knowledge.sock").exists()
+    assert kmctl("health").code == 3
 
 
 def test_a_restart_with_wrong_settings_leaves_the_daemon_running(kmctl: Kmctl) -> None:

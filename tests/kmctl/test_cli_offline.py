@@ -173,7 +173,7 @@ def test_exit_codes_of_the_contract(code: int, reason: str, exit_code: int, comm
     def script(peer: Peer) -> None:
         peer.refuse(peer.read(), code, reason, retryable=True, detail="more")
 
-    with serving(script, script) as daemon:
+    with serving(*[script] * 4) as daemon:  # what is unavailable is tried a second time
         outcome = command("--socket", str(daemon.path), "stats")
         assert (outcome.code, outcome.out) == (exit_code, "")
         assert outcome.err == f"kmctl: refused: {reason}\n"

@@ -1,39 +1,21 @@
-import os
-import pwd
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import cco_knowledge
-from conftest import assert_healthy, place_model
-from service.private_systemd import PrivateSystemd
-
-_NEEDED = ("systemctl", "unshare", "setpriv")
+from conftest import assert_healthy
+from service.private_systemd import PrivateSystemd, user_with_systemd, why_none_runs
 
 
 @pytest.fixture(scope="session")
 def _private_systemd_runs() -> None:
     """Skips where a user manager of one's own cannot be had."""
-    missing = [name for name in _NEEDED if shutil.which(name) is None]
-    if sys.platform != "linux" or missing:
-        pytest.skip(f"needs systemd and util-linux: {', '.join(missing) or sys.platform}")
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a systemd of its own the namespaces that it needs")
-    with tempfile.TemporaryDirectory() as home:
-        tried = subprocess.run(
-            PrivateSystemd.command(Path(home), "systemctl", "--user", "show-environment"),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if tried.returncode != 0:
-        why = (tried.stdout + tried.stderr).strip().splitlines()[-1:]
-        pytest.skip(f"no user manager of one's own runs here (exit {tried.returncode}): {why}")
+    why = why_none_runs()
+    if why is not None:
+        pytest.skip(why)
 
 
 @pytest.fixture
@@ -45,23 +27,9 @@ def _sees_the_interpreter() -> None:
 @pytest.fixture
 def systemd(_private_systemd_runs: None, model_file: Path) -> Iterator[PrivateSystemd]:
     """A shell of a user with systemd, whose ~/.cco holds the model."""
-    # Not below /tmp or /var/tmp: a hardened service has those of its own.
-    home = Path(tempfile.mkdtemp(prefix=".kd-", dir=pwd.getpwuid(os.geteuid()).pw_dir))
-    (home / ".cco").mkdir(mode=0o700)
-    (home / ".cco" / "models").mkdir()
-    place_model(model_file, home / ".cco")
-    # The checkout may be in /tmp.
-    shutil.copytree(
-        Path(cco_knowledge.__file__).parents[1],
-        home / "daemon",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    try:
-        with PrivateSystemd(home) as user:
-            yield user
-            assert_healthy(user.log)
-    finally:
-        shutil.rmtree(home)
+    with user_with_systemd(model_file) as user:
+        yield user
+        assert_healthy(user.log)
 
 
 @pytest.fixture(scope="session")

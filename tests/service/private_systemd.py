@@ -3,15 +3,21 @@
 import contextlib
 import json
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+import cco_knowledge
+from conftest import place_model
 from outcome import Outcome
 
+_NEEDED = ("systemctl", "unshare", "setpriv")
 _SCRIPT = Path(__file__).with_name("private_systemd.sh")
 _KEEP_LOG = """
 drop_in=$XDG_RUNTIME_DIR/systemd/user/cco-knowledge.service.d; mkdir -p $drop_in
@@ -52,12 +58,7 @@ class PrivateSystemd:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self._process.communicate(timeout=30)  # EOF ends the shell, then the manager
         finally:
@@ -93,3 +94,44 @@ class PrivateSystemd:
         """Of the daemons that the manager started."""
         log = self.home / "daemon.log"
         return log.read_text("utf-8", "replace") if log.exists() else ""
+
+
+def why_none_runs() -> str | None:
+    """Why a user manager of one's own cannot be had here; None: it can."""
+    missing = [name for name in _NEEDED if shutil.which(name) is None]
+    if sys.platform != "linux" or missing:
+        return f"needs systemd and util-linux: {', '.join(missing) or sys.platform}"
+    if os.geteuid() != 0:
+        return "only root can give a systemd of its own the namespaces that it needs"
+    with tempfile.TemporaryDirectory() as home:
+        tried = subprocess.run(
+            PrivateSystemd.command(Path(home), "systemctl", "--user", "show-environment"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if tried.returncode == 0:
+        return None
+    why = (tried.stdout + tried.stderr).strip().splitlines()[-1:]
+    return f"no user manager of one's own runs here (exit {tried.returncode}): {why}"
+
+
+@contextlib.contextmanager
+def user_with_systemd(model_file: Path) -> Iterator[PrivateSystemd]:
+    """A shell of a user with systemd, whose ~/.cco holds the model."""
+    # Not below /tmp or /var/tmp: a hardened service has those of its own.
+    home = Path(tempfile.mkdtemp(prefix=".kd-", dir=pwd.getpwuid(os.geteuid()).pw_dir))
+    (home / ".cco").mkdir(mode=0o700)
+    (home / ".cco" / "models").mkdir()
+    place_model(model_file, home / ".cco")
+    # The checkout may be in /tmp.
+    shutil.copytree(
+        Path(cco_knowledge.__file__).parents[1],
+        home / "daemon",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    try:
+        with PrivateSystemd(home) as user:
+            yield user
+    finally:
+        shutil.rmtree(home)

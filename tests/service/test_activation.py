@@ -47,7 +47,7 @@ def test_the_first_client_waits_for_the_daemon_and_is_answered(home: Path, ear: 
             for _ in range(3):
                 ear.wait_for("WATCHDOG=1", 5.0)
             code, log = daemon.stop()
-            assert ear.wait_for("STOPPING=1")[-1] == "EXTEND_TIMEOUT_USEC=50000000"
+            assert ear.wait_for("STOPPING=1")[-1] == "EXTEND_TIMEOUT_USEC=55000000"
         assert (code, path.stat().st_ino) == (0, before)
         assert_healthy(log)
 

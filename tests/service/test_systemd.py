@@ -1,9 +1,11 @@
 """The service under a real `systemd --user`, from its installation to its end."""
 
 import json
+import shlex
 
 import pytest
 
+from process import wait_until
 from service.private_systemd import PrivateSystemd
 
 UNITS = ["cco-knowledge.service", "cco-knowledge.socket"]
@@ -122,6 +124,39 @@ def test_a_start_that_fails_says_why(systemd: PrivateSystemd) -> None:
     systemd.sh("mv ~/*.gguf ~/.cco/models")
     assert systemd.sh("kmctl start").code == 0
     assert systemd.sh("kmctl health").out == "ready\n"
+
+
+def test_a_crash_loop_ends_and_says_what_to_do(systemd: PrivateSystemd) -> None:
+    systemd.sh("mv ~/.cco/models/*.gguf ~; kmctl service install")
+    systemd.sh("kmctl store 'Nobody keeps this'")
+    wait_until(lambda: systemd.sh("systemctl --user is-failed cco-knowledge.socket").code == 0)
+    asked = systemd.sh("kmctl service status")
+    assert asked.code == 3
+    assert "kmctl model pull" in asked.out
+    assert "kmctl service logs" in asked.out
+    told = systemd.sh("kmctl status")
+    assert (told.code, "has given up" in told.out, "kmctl start" in told.out) == (3, True, True)
+    checks = json.loads(systemd.sh("kmctl doctor --json").out)["checks"]
+    (service,) = [check for check in checks if check["name"] == "service"]
+    assert (service["state"], service["fix"]) == ("error", "kmctl start")
+    systemd.sh("mv ~/*.gguf ~/.cco/models")
+    assert systemd.json("kmctl start")["started"] is True
+    assert systemd.json("kmctl store 'It is kept'")["stored"] is True
+
+
+def test_a_stop_asks_the_daemon_alone(systemd: PrivateSystemd) -> None:
+    """Its children get no signal before it has ended; then what is left of them is killed."""
+    folder = systemd.home / ".config" / "systemd" / "user"
+    folder.mkdir(parents=True)
+    child = "trap 'echo asked >> %h/child' TERM; echo begun > %h/child; while :; do sleep 0.1; done"
+    main = f'trap "exit 0" TERM; sh -c "{child}" & wait'
+    (folder / "family.service").write_text(
+        f"[Service]\nKillMode=mixed\nExecStart=sh -c {shlex.quote(main)}\n"
+    )
+    systemd.sh("systemctl --user start family.service")
+    wait_until((systemd.home / "child").exists)
+    assert systemd.sh("systemctl --user stop family.service").code == 0
+    assert (systemd.home / "child").read_text() == "begun\n"
 
 
 def test_what_others_wrote_stays_and_a_second_home_is_refused(systemd: PrivateSystemd) -> None:

@@ -4,11 +4,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
+from cco_knowledge import __version__
+from cco_knowledge.paths import prepare_home
 from cco_knowledge_client import DeadlineExceeded
+from kmctl import succession
 from kmctl.installed_service import manager_of
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, show
@@ -81,21 +84,41 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
     """Stop the daemon and start it detached.
 
     It starts with the options given here, whatever it was started with before. Settings that
-    the daemon would refuse leave it running. Where kmctl installed it as a service, systemd or
-    launchd restarts it, and no client is refused meanwhile.
+    the daemon would refuse leave it running. It answers first what it has accepted; who calls
+    meanwhile waits for the new one. Where kmctl installed it as a service, systemd or launchd
+    restarts it.
     """
     load_settings(invocation)
     manager = manager_of(invocation)
     if manager is not None:
         _restart_service(invocation, manager, model)
         return
-    old_pid = stop_running(invocation)
-    pid = _launch(invocation, model)
+    prepare_home(home_of(invocation))
+    with succession.alone(home_of(invocation).path):
+        old = running_status(invocation)
+        pid = _replace(invocation, old, model)
     show(
         invocation,
-        {"pid": pid, "started": True, "old_pid": old_pid},
-        lambda _: print_line(f"The daemon is ready (pid {pid}) at {socket_path(invocation)}."),
+        {"pid": pid, "started": True, "old_pid": old["pid"] if old else None},
+        lambda _: print_line(
+            f"The daemon is ready (pid {pid}) at {socket_path(invocation)}.{_upgraded(old)}"
+        ),
     )
+
+
+def _replace(invocation: Invocation, old: dict[str, Any] | None, model: str | None) -> int:
+    if old is None:
+        return _launch(invocation, model)
+    with succession.waiting_room(socket_path(invocation)) as listening:
+        _stop_process(invocation, old["pid"])
+        return _launch(invocation, model, listening.fileno())
+
+
+def _upgraded(old: dict[str, Any] | None) -> str:
+    """Kmctl and the daemon that it starts are of one installation, and so of one version."""
+    if old is None or old["version"] == __version__:
+        return ""
+    return f" It was version {old['version']} and is {__version__} now."
 
 
 def _start_service(invocation: Invocation, manager: ServiceManager, model: str | None) -> None:
@@ -116,6 +139,7 @@ def _start_service(invocation: Invocation, manager: ServiceManager, model: str |
 def _restart_service(invocation: Invocation, manager: ServiceManager, model: str | None) -> None:
     _refuse_model(model)
     old_pid = manager.main_pid()
+    old = running_status(invocation) if manager.ready_pid() else None
     if old_pid is None and not manager.is_listening():
         old_pid = stop_running(invocation)
     pid = manager.restart()
@@ -123,7 +147,7 @@ def _restart_service(invocation: Invocation, manager: ServiceManager, model: str
     show(
         invocation,
         {"pid": pid, "started": True, "old_pid": old_pid, **_through(manager)},
-        lambda _: print_line(f"{sentence} at {socket_path(invocation)}."),
+        lambda _: print_line(f"{sentence} at {socket_path(invocation)}.{_upgraded(old)}"),
     )
 
 
@@ -151,22 +175,28 @@ def stop_running(invocation: Invocation) -> int | None:
     if status is None:
         return None
     pid: int = status["pid"]
+    _stop_process(invocation, pid)
+    return pid
+
+
+def _stop_process(invocation: Invocation, pid: int) -> None:
     limit_s = invocation.timeout_s or _STOP_LIMIT_S
     try:
         with watch(pid) as ended_within:
             os.kill(pid, signal.SIGTERM)
             if ended_within(limit_s):
-                return pid
+                return
     except ProcessLookupError:
-        return pid
+        return
     raise DeadlineExceeded(f"The daemon (pid {pid}) is still stopping after {limit_s:g} s.")
 
 
-def _launch(invocation: Invocation, model: str | None) -> int:
+def _launch(invocation: Invocation, model: str | None, listening_fd: int | None = None) -> int:
     from cco_knowledge.daemonize import launch_detached
 
     limit_s = invocation.timeout_s or _START_LIMIT_S
-    return launch_detached(home_of(invocation), daemon_flags(invocation, model), limit_s)
+    flags = daemon_flags(invocation, model)
+    return launch_detached(home_of(invocation), flags, limit_s, listening_fd)
 
 
 def _become_daemon(invocation: Invocation, model: str | None) -> NoReturn:

@@ -95,6 +95,8 @@ def status(invocation: Invocation, /) -> int:
         **manager.facts(),
         "linger": manager.is_kept_after_logout(),
     }
+    if manager.failure():
+        facts["to mend it"] = "see kmctl service logs and kmctl doctor; then kmctl start"
     show(invocation, facts, print_facts)
     return 0 if facts["listening"] else _NOT_RUNNING
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cco_knowledge import __version__
+from kmctl import versions
 from kmctl.installed_service import manager_of, refuse_to_wake
 from kmctl.options import Command, Invocation
 from kmctl.output import print_facts, print_line, show
@@ -31,7 +32,12 @@ def status(invocation: Invocation, /) -> None:
 def _print_status(invocation: Invocation, facts: Mapping[str, object]) -> None:
     from kmctl.since_start import facts_since_start
 
-    print_facts({**facts, **facts_since_start(invocation)})
+    print_facts({**facts, **facts_since_start(invocation), **_note(facts["version"])})
+
+
+def _note(daemon_version: Any) -> dict[str, str]:
+    note = daemon_version and versions.difference(daemon_version)
+    return {"note": note} if note else {}
 
 
 def _service(invocation: Invocation) -> dict[str, str]:
@@ -60,10 +66,11 @@ def health(invocation: Invocation, /) -> int:
 @click.command(cls=Command)
 @click.pass_obj
 def version(invocation: Invocation, /) -> None:
-    """Show this version and the daemon's.
+    """Show this version and the daemon's, and what to do where they differ.
 
     A daemon that does not answer has none.
     """
     facts = running_status(invocation)
-    versions = {"client": __version__, "daemon": facts["version"] if facts else None}
-    show(invocation, versions, print_facts)
+    theirs = facts["version"] if facts else None
+    both = {"client": __version__, "daemon": theirs}
+    show(invocation, both, lambda _: print_facts({**both, **_note(theirs)}))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kmctl.doctor import daemon, home, installation
+from kmctl.doctor import daemon, home, installation, service
 from kmctl.doctor.finding import Check, Finding
 from kmctl.doctor.setup import Setup, observe
 from kmctl.options import Invocation
@@ -97,6 +97,12 @@ CHECKS = (
         "the interpreter of Claude Code's hooks is there",
         "Otherwise every hook fails, and sessions are neither kept nor told anything.",
         installation.hooks,
+    ),
+    Check(
+        "service",
+        "systemd listens for the service, if one is installed, and has not given up on it",
+        "After five failed starts within a minute it tries no more, and every request is refused.",
+        service.service,
     ),
     Check(
         "socket-length",

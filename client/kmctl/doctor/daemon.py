@@ -9,10 +9,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cco_knowledge import __version__
 from cco_knowledge.errors import StartRefused
 from cco_knowledge.paths import Home, check_socket_path
 from cco_knowledge_client import KnowledgeError
+from kmctl import versions
 from kmctl.daemon_log import last_refusal
 from kmctl.doctor.finding import Finding, error, warning
 from kmctl.doctor.setup import Setup
@@ -141,8 +141,9 @@ def version(setup: Setup) -> Finding:
     if setup.status is None:
         return _UNJUDGED
     theirs = setup.status["version"]
-    if theirs != __version__:
-        return warning(f"The daemon is {theirs}, kmctl is {__version__}.", setup.kmctl("restart"))
+    difference = versions.difference(theirs)
+    if difference is not None:
+        return warning(difference, setup.kmctl("restart"))
     return Finding(f"The daemon and kmctl are both {theirs}.")
 
 

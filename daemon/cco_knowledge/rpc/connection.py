@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,13 +40,18 @@ class Peers:
         return Connection(self)
 
     async def close(self, timeout_s: float) -> None:
-        """End all connections; peers have `timeout_s` to read what has been written."""
+        """Answer what has been sent, and end all connections.
+
+        Peers have `timeout_s` to read their answers.
+        """
         self._are_gone.clear()
-        for transport in list(self.connections):
-            transport.close()
+        for connection in list(self.connections.values()):
+            connection.hear_no_more()
         if self.connections:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._are_gone.wait(), timeout_s)
+        for transport in list(self.connections):
+            transport.close()
 
     def lost(self, transport: asyncio.BaseTransport) -> None:
         self.connections.pop(transport, None)
@@ -84,8 +90,24 @@ class Connection(asyncio.Protocol):
             self._hear_http()
         self._framing.data_received(data)
 
+    def hear_no_more(self) -> None:
+        """What has arrived is read and answered; what a peer sends from now on fails at its end.
+
+        So a peer knows of each request whether it has reached us. Closing at once would leave it
+        in doubt about one that waits unread.
+        """
+        assert self._transport is not None  # noqa: S101  # it is among the connections
+        with contextlib.suppress(OSError):  # the peer is gone
+            self._transport.get_extra_info("socket").shutdown(socket.SHUT_RD)
+
     def eof_received(self) -> bool | None:
-        return self._framing.eof_received() if self._framing else None
+        if self._framing is None:
+            return None
+        stays = self._framing.eof_received()
+        if isinstance(self._framing, NdjsonConnection):
+            return stays
+        assert self._stall is not None  # noqa: S101  # made with the connection
+        return self._http_progress is not Progress.IDLE or self._stall.is_running
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._stall is not None:

@@ -34,6 +34,7 @@ class Dispatcher:
     n_calls: int = 0
     calls: CallCounts = field(default_factory=CallCounts)
     in_flight: "set[asyncio.Task[Any]]" = field(default_factory=set)
+    _limits: set[asyncio.Timeout] = field(default_factory=set)
 
     @contextlib.contextmanager
     def accepted(self) -> Iterator[None]:
@@ -45,6 +46,13 @@ class Dispatcher:
             yield
         finally:
             self.in_flight.discard(task)
+
+    def cut(self) -> None:
+        """End all calls that are at work, as if their time were over: each is answered."""
+        now_s = asyncio.get_running_loop().time()
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(now_s)
 
     async def answer(self, raw: bytes, arrival: Arrival) -> bytes | None:
         """The response, or None where the message asks for none."""
@@ -91,15 +99,26 @@ class Dispatcher:
     ) -> object:
         deadline_s = self.deadlines_s[method.deadline]
         try:
-            async with asyncio.timeout(deadline_s):
-                service = await asyncio.shield(self.service)
-                observed.begin()
-                return await method.handler(service, given)
+            async with asyncio.timeout(deadline_s) as limit:
+                with self._limited(limit):
+                    service = await asyncio.shield(self.service)
+                    observed.begin()
+                    return await method.handler(service, given)
         except TimeoutError as error:
+            what = f"The call took longer than {deadline_s:g} s."
+            if self.draining:
+                what = "The daemon stopped before the call was done."
             raise DeadlineExceeded(
-                f"The call took longer than {deadline_s:g} s. What it was writing may still be "
-                "stored; sending it again does no harm."
+                f"{what} What it was writing may still be stored; sending it again does no harm."
             ) from error
+
+    @contextlib.contextmanager
+    def _limited(self, limit: asyncio.Timeout) -> Iterator[None]:
+        self._limits.add(limit)
+        try:
+            yield
+        finally:
+            self._limits.discard(limit)
 
     def refuse(self, error: WireError, arrival: Arrival) -> bytes:
         """The answer to what is no valid request, and so is never called."""

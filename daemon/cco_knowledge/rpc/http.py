@@ -42,24 +42,23 @@ class HttpServer(web.Server):
         self._metrics = metrics
 
     def protocol(self) -> RequestHandler:
-        return _Handler(
+        handler = _Handler(
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None switches it off
             auto_decompress=False,
         )
+        handler.on_progress = self._on_progress
+        return handler
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self._on_progress(request.transport, Progress.READING)
-        try:
-            answer = _ROUTES.get(request.path)
-            if answer is None:
-                return _error(
-                    404, WireError.invalid_request("POST /rpc, GET /healthz, /readyz or /metrics.")
-                )
-            return await answer(self, request)
-        finally:
-            self._on_progress(request.transport, Progress.IDLE)
+        answer = _ROUTES.get(request.path)
+        if answer is None:
+            return _error(
+                404, WireError.invalid_request("POST /rpc, GET /healthz, /readyz or /metrics.")
+            )
+        return await answer(self, request)
 
     async def rpc(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
@@ -105,6 +104,20 @@ _ROUTES: dict[str, Callable[[HttpServer, web.BaseRequest], Awaitable[web.StreamR
 
 
 class _Handler(RequestHandler):
+    on_progress: OnProgress
+
+    def eof_received(self) -> None:
+        """Nothing more comes; aiohttp closes after the request at hand."""
+        self.close()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self.on_progress(request.transport, Progress.IDLE)
+
     def handle_error(  # the signature is aiohttp's
         self,
         request: web.BaseRequest,  # noqa: ARG002

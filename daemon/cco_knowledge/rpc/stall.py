@@ -25,6 +25,10 @@ class Stall:
         self._end = end
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_running(self) -> bool:
+        return self._timer is not None
+
     def start(self) -> None:
         """Without effect while it runs: the time counts from the first byte."""
         if self._timer is None:
