@@ -91,3 +91,21 @@ def test_macos_is_told_that_launchd_is_to_come(
     monkeypatch.setattr(sys, "platform", "darwin")
     assert run(["service", "install"]) == 1
     assert "launchd is to come" in capfd.readouterr().err
+
+
+def test_the_service_of_a_package_counts_once_it_is_enabled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(units, "PACKAGED", tmp_path / "packaged")
+    link = units.installed_folder() / "sockets.target.wants" / units.SOCKET
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "packaged" / units.SOCKET)
+    assert units.installed_places() is None  # what is left where the package was removed
+    (tmp_path / "packaged").mkdir()
+    (tmp_path / "packaged" / units.SOCKET).write_text("[Socket]\n")
+    home = tmp_path / ".cco"
+    assert units.installed_places() == (home, home / "knowledge.sock")
+    link.unlink()
+    assert units.installed_places() is None

@@ -168,7 +168,7 @@ def _print_installed(invocation: Invocation, result: Any) -> None:
 
 def _print_uninstalled(result: Any) -> None:
     if not result["removed"]:
-        print_line(f"Nothing to do: kmctl installed no service in {units.installed_folder()}.")
+        print_line(f"Nothing to remove: kmctl installed no service in {units.installed_folder()}.")
         return
     for path in result["removed"]:
         print_line(f"Removed {path}.")
