@@ -97,6 +97,7 @@ def test_it_is_used_and_removed_and_what_is_stored_stays(system: System, home: P
         as_user kmctl search 'when do they begin at night?'
         as_user knowledge-manager search 'night shift'
         as_user kmctl doctor
+        as_user kmctl mcp
         as_user kmctl stop
         man kmctl | head -n 4
         test -z "$(dpkg --verify cco-knowledge)"
