@@ -57,7 +57,8 @@ def _append_zip(folder: Path, file: BinaryIO, level: int) -> str:
         archive.writestr("__main__.py", UNPACKER.read_bytes())
         for path in [*programs, *packages]:
             entry = zipfile.ZipInfo(str(path.relative_to(folder)))  # of 1980: no time decides
-            entry.external_attr = path.stat().st_mode << 16
+            mode = path.stat().st_mode
+            entry.external_attr = (0o755 if mode & 0o100 else 0o644) << 16  # whatever the umask
             entry.compress_type = method
             with path.open("rb") as source, archive.open(entry, "w") as target:
                 shutil.copyfileobj(source, target, _CHUNK_BYTES)

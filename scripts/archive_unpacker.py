@@ -17,6 +17,7 @@ def main() -> NoReturn:
     archive, identity, name, *arguments = sys.argv
     programs = _data_folder() / "cco-knowledge"
     program = programs / identity
+    umask = os.umask(0o077)
     try:
         programs.mkdir(parents=True, exist_ok=True)
         with (programs / "lock").open("w") as lock:
@@ -26,6 +27,7 @@ def main() -> NoReturn:
             _link_python(program)
     except OSError as error:
         sys.exit(f"{name}: {archive} cannot be unpacked into {program}: {error}")
+    os.umask(umask)
     python = str(program / "bin" / "python")
     os.execv(python, [python, "-P", str(program / "bin" / name), *arguments])  # noqa: S606
 
@@ -52,12 +54,19 @@ def _unpack(archive: str, program: Path) -> None:
 
 
 def _link_python(program: Path) -> None:
-    """To the interpreter that runs this, and never to one in a virtual environment."""
-    interpreter = Path(sys.executable).resolve()
+    """To the interpreter that runs this, and never to one in a virtual environment.
+
+    A link that works is left alone: others are starting through it.
+    """
     link = program / "bin" / "python"
-    link.unlink(missing_ok=True)
+    if link.exists():
+        return
+    interpreter = Path(sys.executable).resolve()
     (program / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
-    link.symlink_to(interpreter)
+    new = link.with_name("python.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(interpreter)
+    new.replace(link)
 
 
 if __name__ == "__main__":

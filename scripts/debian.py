@@ -51,16 +51,13 @@ def main() -> None:
 
 def pack(installed: Path, folder: Path, compression: str = "xz") -> Path:
     """The package in `folder`. The installation is moved; `compression` is one of dpkg-deb's."""
-    os.umask(0o022)
     with tempfile.TemporaryDirectory(dir=installed.parent) as work:
         root = Path(work, "root")
         program = root / PROGRAM
         program.parent.mkdir(parents=True)
-        root.chmod(0o755)
         python = (installed / "bin" / "python").resolve().name
         shutil.move(installed, program)
         _write_files(root)
-        _normalise_modes(root)
         architecture = _output("dpkg", "--print-architecture")
         version = f"{__version__}-{_REVISION}"
         values = {
@@ -73,6 +70,7 @@ def pack(installed: Path, folder: Path, compression: str = "xz") -> Path:
         }
         _write(root / "DEBIAN" / "control", _filled(_template("control"), values))
         _write_checksums(root)
+        _normalise_modes(root)
         package = folder / f"cco-knowledge_{version}_{architecture}.deb"
         how = ("--root-owner-group", f"-Z{compression}")
         subprocess.run(["dpkg-deb", *how, "--build", str(root), str(package)], check=True)
@@ -144,8 +142,8 @@ def _libraries(root: Path, python: str) -> str:
 
 
 def _normalise_modes(root: Path) -> None:
-    """Readable for all, writable for root, whatever umask uv filled its cache under."""
-    for path in root.rglob("*"):
+    """Readable for all, writable for root, whatever the umask was, here and of uv's cache."""
+    for path in (root, *root.rglob("*")):
         if not path.is_symlink():
             mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             if path.stat().st_mode & 0o7777 != mode:

@@ -33,7 +33,6 @@ def install(folder: Path, python: str) -> None:
 
     llama.cpp is the one that scripts/setup compiled, or is compiled now.
     """
-    os.umask(0o022)
     llama = environment.llama_wheel(environment.CACHE / "wheels" / environment.llama_key())
     with tempfile.TemporaryDirectory() as work:
         wheel = _own_wheel(Path(work))

@@ -99,6 +99,15 @@ def test_an_unpacking_that_was_killed_is_done_again(small: Path, tmp_path: Path)
     assert not left.exists()
 
 
+def test_where_its_python_has_gone_it_takes_another(small: Path, tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PATH": PATH}
+    run([str(small)], environment)
+    (folder,) = unpacked(tmp_path)
+    (folder / "bin" / "python").unlink()
+    (folder / "bin" / "python").symlink_to("/nowhere/python")
+    assert run([str(small)], environment).returncode == 0
+
+
 def test_another_version_lies_beside_it_and_is_named(
     small: Path, small_program: Path, tmp_path: Path
 ) -> None:
