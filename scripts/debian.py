@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import installation
@@ -25,6 +25,8 @@ PYTHON = "/usr/bin/python3"
 """Of the distribution, so that it is there wherever the package is."""
 PROGRAM = "usr/lib/cco-knowledge"
 _REVISION = "1"
+_COMPRESSION = ("-Zzstd", "-z9")
+"""Every release that has a Python as new as we need reads it; xz takes minutes for as much."""
 _DOC = "usr/share/doc/cco-knowledge"
 _COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/kmctl",
@@ -49,8 +51,8 @@ def main() -> None:
     print(f"{package}: {package.stat().st_size / 1e6:.0f} MB")
 
 
-def pack(installed: Path, folder: Path, compression: str = "xz") -> Path:
-    """The package in `folder`. The installation is moved; `compression` is one of dpkg-deb's."""
+def pack(installed: Path, folder: Path, compression: Sequence[str] = _COMPRESSION) -> Path:
+    """The package in `folder`. The installation is moved; `compression` is for dpkg-deb."""
     with tempfile.TemporaryDirectory(dir=installed.parent) as work:
         root = Path(work, "root")
         program = root / PROGRAM
@@ -72,7 +74,7 @@ def pack(installed: Path, folder: Path, compression: str = "xz") -> Path:
         _write_checksums(root)
         _normalise_modes(root)
         package = folder / f"cco-knowledge_{version}_{architecture}.deb"
-        how = ("--root-owner-group", f"-Z{compression}")
+        how = ("--root-owner-group", *compression)
         subprocess.run(["dpkg-deb", *how, "--build", str(root), str(package)], check=True)
     return package
 

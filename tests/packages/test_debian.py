@@ -61,7 +61,7 @@ def package(program: Path) -> Iterator[Path]:
         pytest.skip(f"needs {', '.join(missing)}")
     with tempfile.TemporaryDirectory(dir=program.parent) as work:
         copy = linked_copy(program, Path(work, "installation"))
-        yield debian.pack(copy, Path(work), compression="none")
+        yield debian.pack(copy, Path(work), compression=["-Znone"])
 
 
 @pytest.fixture(scope="module")
