@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where to write the package")
     parser.add_argument("--native", action="store_true", help="only for CPUs like this one")
     folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         installed = Path(work, "installation")
         installation.install(installed, os.path.realpath(PYTHON))
