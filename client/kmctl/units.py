@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cco_knowledge.errors import StartRefused
+from cco_knowledge.paths import Home
 from cco_knowledge_client import Conflict
 from kmctl.service_manager import Places
 
 SOCKET = "cco-knowledge.socket"
 SERVICE = "cco-knowledge.service"
 HARDENING = f"{SERVICE}.d/10-hardening.conf"
+PACKAGED = Path("/usr/lib/systemd/user")
+_OF_ALL = Path("/etc/systemd/user")
 _ORIGIN = "Written by: kmctl service install"
 
 
@@ -50,12 +53,22 @@ def installed_folder() -> Path:
 
 
 def installed_places() -> Places | None:
-    """The home and the socket of the installed service, or None where kmctl installed none."""
+    """The home and the socket of the service that kmctl installed or a package brought, or None.
+
+    That of a package counts once it is enabled.
+    """
     line = _origin_of(installed_folder() / SERVICE)
     if line is None:
-        return None
-    _, home, _, socket = shlex.split(line.removeprefix(_ORIGIN))
-    return Places(Path(home), Path(socket))
+        home = Home(Path.home() / ".cco")
+        return Places(home.path, home.socket) if _is_packaged_and_enabled() else None
+    _, home_path, _, socket = shlex.split(line.removeprefix(_ORIGIN))
+    return Places(Path(home_path), Path(socket))
+
+
+def _is_packaged_and_enabled() -> bool:
+    """By its user, or by the admin for all users. Asks no manager: there may be none."""
+    links = [folder / "sockets.target.wants" / SOCKET for folder in (installed_folder(), _OF_ALL)]
+    return (PACKAGED / SOCKET).exists() and any(link.is_symlink() for link in links)
 
 
 def write(files: Mapping[str, str]) -> list[Path]:

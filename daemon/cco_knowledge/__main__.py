@@ -18,7 +18,7 @@ _EXIT_REFUSED = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 after a stop that was asked for; 1 with the reason on stderr when it cannot start."""
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     service_manager = ServiceManager.from_environment(os.environ)
     try:
         _serve(options, service_manager)
@@ -57,7 +57,7 @@ def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cco-knowledged",
         description="The knowledge daemon. Runs in the foreground; `kmctl start --detach` puts it "

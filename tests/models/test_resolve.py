@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from cco_knowledge.errors import StartRefused
-from cco_knowledge.models import DEFAULT_MODEL, KNOWN_MODELS, ModelSpec, model_path, resolve_model
+from cco_knowledge.models import (
+    DEFAULT_MODEL,
+    KNOWN_MODELS,
+    ModelSpec,
+    model_path,
+    pull_model,
+    resolve,
+    resolve_model,
+)
 
 GgufBytes = Callable[[Mapping[str, object]], bytes]
 
@@ -26,6 +34,17 @@ def test_a_known_name(model_file: Path) -> None:
         query_prefix="",
         document_prefix="",
     )
+
+
+def test_a_model_that_a_package_brought_along_is_there_until_the_home_has_its_own(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolve, "_BROUGHT_ALONG", model_file.parent)
+    assert resolve_model(DEFAULT_MODEL, tmp_path).path == model_file
+    assert pull_model(MINILM, tmp_path, lambda _done, _total: None) == model_file
+    own = tmp_path / model_file.name
+    shutil.copyfile(model_file, own)
+    assert resolve_model(DEFAULT_MODEL, tmp_path).path == own
 
 
 def test_a_known_name_that_was_not_pulled(tmp_path: Path) -> None:

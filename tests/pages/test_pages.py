@@ -22,7 +22,13 @@ TESTED_ELSEWHERE = {
     "docs/reference.md": "tests/daemon/test_discover.py",
     "docs/service.md": "tests/service/test_page.py",
 }
-NOT_RUN = {"README.md": 1, "docs/guide.md": 1, "docs/measuring.md": 1, "docs/models.md": 1}
+NOT_RUN = {
+    "README.md": 1,
+    "docs/guide.md": 1,
+    "docs/measuring.md": 1,
+    "docs/models.md": 1,
+    "docs/packages.md": 3,
+}
 """How many blocks of a page are marked as not run. Keep it few."""
 
 ALL = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -84,3 +84,21 @@ def test_where_no_manager_runs_that_is_said(
     assert out == ""
     assert "systemd" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_service_of_a_package_counts_once_it_is_enabled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(units, "PACKAGED", tmp_path / "packaged")
+    link = units.installed_folder() / "sockets.target.wants" / units.SOCKET
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "packaged" / units.SOCKET)
+    assert units.installed_places() is None  # what is left where the package was removed
+    (tmp_path / "packaged").mkdir()
+    (tmp_path / "packaged" / units.SOCKET).write_text("[Socket]\n")
+    home = tmp_path / ".cco"
+    assert units.installed_places() == (home, home / "knowledge.sock")
+    link.unlink()
+    assert units.installed_places() is None

@@ -157,7 +157,7 @@ def _print_installed(invocation: Invocation, manager: ServiceManager, result: An
 
 def _print_uninstalled(manager: ServiceManager, result: Any) -> None:
     if not result["removed"]:
-        print_line(f"Nothing to do: kmctl installed no service of {manager.name}.")
+        print_line(f"Nothing to remove: kmctl installed no service of {manager.name}.")
         return
     for path in result["removed"]:
         print_line(f"Removed {path}.")

@@ -22,7 +22,7 @@ _FIELDS = (
 )
 _STORE_USAGE = 'store "<text>" [type] [agent]'
 _SEARCH_USAGE = 'search "<query>" [limit]'
-_USAGE = f"""
+USAGE = f"""
 Knowledge Manager - LanceDB Integration
 
 Usage:
@@ -81,7 +81,7 @@ class UsageShown(Exception):
 
 
 def show_usage() -> None:
-    say(_USAGE)
+    say(USAGE)
 
 
 def _store(base: Base, arguments: Arguments) -> None:

@@ -10,6 +10,7 @@ from cco_knowledge.errors import StartRefused
 from cco_knowledge.models.catalog import KNOWN_MODELS, KnownModel
 from cco_knowledge.models.gguf_file import describe_gguf
 
+_BROUGHT_ALONG = Path(__file__).parent
 _UNKNOWN_MODEL_WINDOW_TOKENS = 512
 """Few models were trained with more, and a context costs memory by its length."""
 
@@ -30,7 +31,10 @@ class ModelSpec:
 
 
 def model_path(model: KnownModel, models_dir: Path) -> Path:
-    return models_dir / f"{model.name}.gguf"
+    """In `models_dir`, unless only a package (docs/packages.md) has brought it along."""
+    own = models_dir / f"{model.name}.gguf"
+    brought = _BROUGHT_ALONG / own.name
+    return brought if brought.is_file() and not own.exists() else own
 
 
 def resolve_model(name_or_path: str, models_dir: Path) -> ModelSpec:
