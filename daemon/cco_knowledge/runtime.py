@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from cco_knowledge import __version__, listen, logs, process_memory, watchdog
+from cco_knowledge.backups import shelf, swap
 from cco_knowledge.config import Config, LoadedConfig, changed_keys, with_values_of
 from cco_knowledge.errors import Conflict, DeadlineExceeded, StartRefused, Unavailable
 from cco_knowledge.jobs import Jobs
@@ -64,6 +65,8 @@ def run(load: Load, service_manager: ServiceManager, *, on_ready: Callable[[], N
     """
     loaded = load()
     with listen.locked(loaded.home.lock):
+        swap.settle(loaded.home.data)
+        shelf.sweep(loaded.home.backups)
         asyncio.run(_Daemon(loaded, load, service_manager, on_ready).run())
 
 

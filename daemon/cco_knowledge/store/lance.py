@@ -278,17 +278,25 @@ class LanceStore(LanceReads):
         self._has_passages |= len(embedded.passages) > 1
         self._has_superseded |= embedded.entry.superseded_by is not None
 
-    async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
+    async def stand_still(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Run `work` while nothing else changes the table or its files."""
+
         async def alone() -> _T:
             # NOTE: an append and a compaction get along; a delete or update would make it fail.
             await self._compaction.finish()
+            return await work()
+
+        return await self._writer.change(alone)
+
+    async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
+        async def commit() -> _T:
             with translated("write"), self.work.commit():
                 result = await apply()
                 await self._sync()
             self._compaction.after_commit()
             return result
 
-        return await self._writer.change(alone)
+        return await self.stand_still(commit)
 
     async def _sync(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)
