@@ -20,7 +20,7 @@ from cco_knowledge.jobs import Jobs
 from cco_knowledge.metrics import Durations, measure_loop_lag
 from cco_knowledge.parts import Parts
 from cco_knowledge.paths import Home
-from cco_knowledge.rpc import results, snapshot
+from cco_knowledge.rpc import answers, results, snapshot
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
@@ -46,6 +46,8 @@ _RELOADED = frozenset(
         "limits.bulk_deadline_s",
         "limits.drain_s",
         "log.level",
+        "backup.every_hours",
+        "backup.keep",
     }
 )
 """Settings that need no restart."""
@@ -92,6 +94,7 @@ class _Daemon:
         self._hurry = asyncio.Event()
         self._n_calls_seen = 0
         self._loop_lag = Durations()
+        self._backing_up: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -151,6 +154,10 @@ class _Daemon:
         self._on_ready()
         self._tell_ready(self._parts)
         self._preparing = asyncio.create_task(self._parts.searcher.prepare(), name="prepare")
+        self._backing_up = asyncio.create_task(
+            self._parts.backups.follow_schedule(lambda: self._dispatcher.n_calls),
+            name="backups",
+        )
         _log.info("ready")
         while not self._stop.is_set():
             try:
@@ -197,9 +204,11 @@ class _Daemon:
             call.cancel()
 
     async def _close(self) -> None:
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            await asyncio.wait({self._watchdog})
+        running = {task for task in (self._watchdog, self._backing_up) if task is not None}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
         if self._parts is not None:
             await self._parts.close()
         _log.info("stopped")
@@ -227,10 +236,11 @@ class _Daemon:
             len(self._peers.connections),
             parts.engine if parts else None,
             parts.store if parts else None,
+            parts.backups if parts else None,
         )
         return await asyncio.to_thread(_exposed, seen)
 
-    def status(self) -> results.Status:
+    async def status(self) -> results.Status:
         parts = self._parts
         return {
             "version": __version__,
@@ -244,6 +254,7 @@ class _Daemon:
             "queue": parts.engine.facts().queued if parts else 0,
             "embedding": msgspec.to_builtins(parts.engine.facts()) if parts else None,
             "rss_bytes": process_memory.resident_bytes(),
+            "backups": answers.backups_of(await parts.backups.facts()) if parts else None,
         }
 
     async def parts(self) -> Parts:
@@ -284,6 +295,7 @@ class _Daemon:
         logs.set_level(config.log.level)
         if self._parts is not None:
             self._parts.service.extra_types = config.knowledge.extra_types
+            self._parts.backups.config = config.backup
 
     def _on_hangup(self) -> None:
         self._reloading = asyncio.create_task(self._reload_or_say_why(), name="reload")

@@ -72,7 +72,11 @@ def holds(backup: Backup, data: Path) -> bool:
 
     Every commit leaves a file whose name nothing else has.
     """
-    return {file.path for file in backup.manifest.files}.issuperset(files.table_files(data))
+    known = {file.path for file in backup.manifest.files}
+    try:
+        return known.issuperset(files.table_files(data))
+    except FileNotFoundError:  # compaction, which is a change
+        return False
 
 
 def pinned_bytes(folder: Path, data: Path) -> int:

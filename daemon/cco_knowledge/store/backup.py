@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from cco_knowledge.backups.shelf import UNFINISHED, Backup
 from cco_knowledge.errors import BackupUnusable, StoreFailed
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.scan import Scanned, Unreadable, scan
+from cco_knowledge.timestamps import format_timestamp, utc_now
 
 _T = TypeVar("_T")
 Advance = Callable[[int, int | None], None]
@@ -45,7 +46,7 @@ async def back_up(
     """
     with translated("backup"):
         backups.mkdir(mode=0o700, exist_ok=True)
-        moment = datetime.now(UTC)
+        moment = utc_now()
         with files.unfinished_folder(backups, UNFINISHED) as unfinished:
 
             async def link() -> int:
@@ -106,7 +107,7 @@ async def _scanned(folder: Path, n_rows: int) -> Scanned:
 def _manifest(moment: datetime, kind: Kind, scanned: Scanned, found: list[FileFacts]) -> Manifest:
     return Manifest(
         format=FORMAT,
-        created=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        created=format_timestamp(moment),
         kind=kind,
         software=__version__,
         schema_version=scanned.schema_version,

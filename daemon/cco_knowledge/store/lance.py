@@ -25,14 +25,7 @@ from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.store.writer import Outcome, Writer
-from cco_knowledge.types import (
-    EmbeddedEntry,
-    Entry,
-    Filters,
-    ModelIdentity,
-    Passage,
-    StoreFacts,
-)
+from cco_knowledge.types import EmbeddedEntry, Entry, Filters, ModelIdentity, Passage, StoreFacts
 
 TABLE = "knowledge"
 _KEY_COLUMNS = ("id", "content_digest", "migration_record")
@@ -86,7 +79,8 @@ class LanceStore(LanceReads):
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
                 f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
-                "Restore a copy of the folder, or move it away to begin with an empty store."
+                "Bring a backup back (kmctl backup --list), or move the folder away to begin with "
+                "an empty store."
             ) from error
         store._writing = asyncio.create_task(store._writer.run(), name="writer")
         return store
