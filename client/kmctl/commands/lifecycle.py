@@ -38,7 +38,7 @@ def start(invocation: Invocation, /, detach: bool, model: str | None) -> None:
     if not detach:
         _become_daemon(invocation, model)
     status = running_status(invocation)
-    pid = status["pid"] if status else _launch(invocation, model)
+    pid = status["pid"] if status else launch(invocation, model)
     verb = "is running already" if status else "is ready"
     show(
         invocation,
@@ -90,7 +90,7 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
         _restart_service(invocation, manager, model)
         return
     old_pid = stop_running(invocation)
-    pid = _launch(invocation, model)
+    pid = launch(invocation, model)
     show(
         invocation,
         {"pid": pid, "started": True, "old_pid": old_pid},
@@ -162,7 +162,7 @@ def stop_running(invocation: Invocation) -> int | None:
     raise DeadlineExceeded(f"The daemon (pid {pid}) is still stopping after {limit_s:g} s.")
 
 
-def _launch(invocation: Invocation, model: str | None) -> int:
+def launch(invocation: Invocation, model: str | None) -> int:
     from cco_knowledge.daemonize import launch_detached
 
     limit_s = invocation.timeout_s or _START_LIMIT_S
