@@ -1,6 +1,5 @@
 """kmctl restore: exactly what a backup holds, and what was there is kept, whatever happens."""
 
-import asyncio
 import os
 import shutil
 import signal
@@ -10,10 +9,10 @@ from typing import Any
 import pytest
 
 from cco_knowledge.backups.manifest import NAME, TABLE_FOLDER
-from cco_knowledge.store.native import Scannable, lance, pa
 from conftest import StartDaemon
 from outcome import Kmctl
 from process import wait_until
+from tables import rewrite
 
 
 def made(kmctl: Kmctl) -> str:
@@ -22,26 +21,6 @@ def made(kmctl: Kmctl) -> str:
 
 def entries(kmctl: Kmctl) -> Any:
     return kmctl.json("query", "--limit", "1000", "--include-superseded")["results"]
-
-
-def rewrite(folder: Path, without: str | None = None, **facts: str) -> None:
-    """The table in the folder, without a column or with other facts in its schema."""
-
-    async def work() -> None:
-        connection = await lance.connect(str(folder), *[None] * 8)
-        table = await connection.open_table("knowledge", *[None] * 4)
-        present = await table.schema()
-        names = [name for name in present.names if name != without]
-        told = {f"cco.{name}".encode(): value.encode() for name, value in facts.items()}
-        schema = pa.schema(
-            [present.field(name) for name in names], metadata={**present.metadata, **told}
-        )
-        batches = [batch async for batch in await table.query().execute(None, None)]
-        (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
-        rows = pa.record_batch([batch.column(name) for name in names], schema=schema)
-        await table.add(Scannable(rows), "overwrite")
-
-    asyncio.run(work())
 
 
 Before = tuple[str, Any]
@@ -219,6 +198,17 @@ def test_a_daemon_that_is_not_reached_keeps_its_store(
     assert (outcome.code, f"pid {daemon.pid}" in outcome.err) == (6, True), outcome
     assert kmctl.json("stats", *elsewhere)["total_records"] == 1
     assert [path.name for path in (kmctl.home / "knowledge").iterdir()] == [TABLE_FOLDER]
+
+
+def test_the_daemon_of_another_home_is_left_alone(
+    shared: tuple[Kmctl, Before], tmp_path: Path
+) -> None:
+    kmctl, before = shared
+    pid = kmctl.json("status")["pid"]
+    elsewhere = ("--home", str(tmp_path), "--socket", str(kmctl.home / "knowledge.sock"))
+    outcome = kmctl("restore", str(kmctl.home / "backups" / before[0]), *elsewhere)
+    assert (outcome.code, str(kmctl.home) in outcome.err) == (6, True), outcome
+    assert kmctl.json("status")["pid"] == pid
 
 
 def test_what_is_no_backup_is_told(kmctl: Kmctl, tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cco_knowledge.paths import Home
+from cco_knowledge_client import Conflict
 from kmctl import following, installed_service
 from kmctl.commands.lifecycle import launch, stop_running
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, print_table, progress, show
-from kmctl.reach import ask, home_of, load_settings
+from kmctl.reach import ask, home_of, load_settings, running_status
 
 if TYPE_CHECKING:
     from cco_knowledge.backups.manifest import Manifest
@@ -63,6 +64,7 @@ def restore(invocation: Invocation, /, source: str, dry_run: bool) -> None:
     from kmctl import backup_copies, restoring
 
     home = home_of(invocation)
+    _refuse_other_home(invocation, home)
     model_name = load_settings(invocation).config.model.name
     found = backup_copies.find(source, home)
     with progress("read", in_bytes=True) as draw:
@@ -137,6 +139,18 @@ def _verified(invocation: Invocation, name: str) -> dict[str, Any]:
         "model": contents.model,
         "has_sums": source.manifest is not None,
     }
+
+
+def _refuse_other_home(invocation: Invocation, home: Home) -> None:
+    """The daemon that would be stopped and started must be the one whose store changes."""
+    if installed_service.serves(invocation):
+        return
+    status = running_status(invocation)
+    if status is not None and Path(status["home"]).resolve() != home.path.resolve():
+        raise Conflict(
+            f"The daemon at {status['socket']} has the home {status['home']}, not {home.path}. "
+            "Name one of them with --home and --socket."
+        )
 
 
 def _daemon_of(invocation: Invocation) -> "DaemonOfHome":
