@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from cco_knowledge import __version__
-from cco_knowledge.metrics import BackupWork, CallCounts, Durations
+from cco_knowledge.metrics import CallCounts, Durations
 from cco_knowledge.models import DEFAULT_MODEL
 from cco_knowledge.rpc.exposition import exposition
-from cco_knowledge.rpc.snapshot import BackupsSeen, Snapshot
+from cco_knowledge.rpc.snapshot import Snapshot
 from process import Daemon, wait_until
 from prometheus_text import get, measured, parsed
 from wire import FRAMINGS, answers, request
@@ -156,5 +156,5 @@ def loading(lag: Durations) -> Snapshot:
         disk_free_bytes=1,
         engine=None,
         store=None,
-        backups=BackupsSeen(BackupWork(), 0.0),
+        backups=None,
     )
