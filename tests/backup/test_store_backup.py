@@ -178,11 +178,16 @@ async def test_one_with_too_few_rows_is_not_kept(store: LanceStore, tmp_path: Pa
     assert list((tmp_path / "backups").iterdir()) == []
 
 
-async def test_a_link_in_the_table_is_not_followed(store: LanceStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["file", "folder"])
+async def test_a_link_in_the_table_is_not_followed(
+    store: LanceStore, tmp_path: Path, kind: str
+) -> None:
     await insert(store, 1)
     secret = tmp_path / "secret"
-    secret.write_text("s3cr3t")
-    (tmp_path / "knowledge" / TABLE_FOLDER / "data" / "link").symlink_to(secret)
+    secret.mkdir()
+    (secret / "key").write_text("s3cr3t")
+    link = tmp_path / "knowledge" / TABLE_FOLDER / "data" / "link"
+    link.symlink_to(secret / "key" if kind == "file" else secret)
     with pytest.raises(StoreFailed, match="neither a file nor a folder"):
         await backed_up(store, tmp_path)
     assert list((tmp_path / "backups").iterdir()) == []

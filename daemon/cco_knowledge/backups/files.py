@@ -30,14 +30,16 @@ def files_below(folder: Path) -> list[str]:
         BackupUnusable: something else lies there, which a copy would not be a copy of.
     """
     found = []
-    for parent, _, names in os.walk(folder, onerror=_raise):
-        for name in names:
+    for parent, folders, names in os.walk(folder, onerror=_raise):
+        for name in (*folders, *names):
             path = Path(parent, name)
             if _is_unfinished(name):
                 continue
-            if not stat.S_ISREG(path.lstat().st_mode):
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                found.append(path.relative_to(folder).as_posix())
+            elif not stat.S_ISDIR(mode):
                 raise BackupUnusable(f"{path} is neither a file nor a folder. Take it away first.")
-            found.append(path.relative_to(folder).as_posix())
     return sorted(found)
 
 

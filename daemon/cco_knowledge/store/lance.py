@@ -278,7 +278,10 @@ class LanceStore(LanceReads):
         async def alone() -> _T:
             # NOTE: an append and a compaction get along; a delete or update would make it fail.
             await self._compaction.finish()
-            return await work()
+            try:
+                return await work()
+            finally:
+                self._compaction.after_commit(0, 0)  # it still has to do what it was stopped at
 
         return await self._writer.change(alone)
 
