@@ -8,8 +8,9 @@ import click
 
 from cco_knowledge.paths import Home
 from cco_knowledge_client import Conflict
-from kmctl import following, installed_service
+from kmctl import following
 from kmctl.commands.lifecycle import launch, stop_running
+from kmctl.installed_service import manager_of
 from kmctl.options import Command, Invocation
 from kmctl.output import print_line, print_table, progress, show
 from kmctl.reach import ask, home_of, load_settings, running_status
@@ -58,8 +59,8 @@ def restore(invocation: Invocation, /, source: str, dry_run: bool) -> None:
 
     NAME is one of "kmctl backup --list"; FOLDER is a backup elsewhere, or any copy of a store.
     First it is read, opened and scanned beside the store. Only then a daemon that runs is stopped,
-    the two change places, and it is started again, through systemd where kmctl installed it as a
-    service. What was stored since the backup is no longer found; the command says where it is kept.
+    the two change places, and it is started again, through systemd or launchd where kmctl installed
+    it as a service. What was stored since the backup is no longer found; where it is kept is said.
     """
     from kmctl import backup_copies, restoring
 
@@ -143,8 +144,8 @@ def _verified(invocation: Invocation, name: str) -> dict[str, Any]:
 
 def _refuse_other_home(invocation: Invocation, home: Home) -> None:
     """The daemon that would be stopped and started must be the one whose store changes."""
-    if installed_service.serves(invocation):
-        return
+    if manager_of(invocation) is not None:
+        return  # it serves this home, and must not be woken to be asked
     status = running_status(invocation)
     if status is not None and Path(status["home"]).resolve() != home.path.resolve():
         raise Conflict(
@@ -156,18 +157,19 @@ def _refuse_other_home(invocation: Invocation, home: Home) -> None:
 def _daemon_of(invocation: Invocation) -> "DaemonOfHome":
     from kmctl.restoring import DaemonOfHome
 
-    if not installed_service.serves(invocation):
+    manager = manager_of(invocation)
+    if manager is None:
         return DaemonOfHome(
             stop=lambda: stop_running(invocation) is not None,
             start=lambda: launch(invocation, None),
         )
 
     def stop_service() -> bool:
-        was_listening = installed_service.is_listening()
-        installed_service.stop()
+        was_listening = manager.is_listening()
+        manager.stop()
         return stop_running(invocation) is not None or was_listening
 
-    return DaemonOfHome(stop=stop_service, start=installed_service.start)
+    return DaemonOfHome(stop=stop_service, start=manager.start)
 
 
 def _print_made(result: Any) -> None:
