@@ -24,6 +24,8 @@ _COMMANDS = {
     "metrics": "metrics:metrics",
     "top": "top:top",
     "cleanup": "upkeep:cleanup",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
     "export": "exporting:export",
     "import": "importing:import_",
     "migrate": "migrating:migrate",

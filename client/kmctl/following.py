@@ -20,21 +20,34 @@ class NotDone(KnowledgeError):
     retryable = True
 
 
-def run(invocation: Invocation, method: str, params: Mapping[str, Any], what: str) -> Any:
+def run(
+    invocation: Invocation,
+    method: str,
+    params: Mapping[str, Any],
+    what: str,
+    *,
+    in_bytes: bool = False,
+) -> Any:
     """Start a job with this call, and give its result.
 
     Raises:
         KnowledgeError: the job's own, or NotDone.
     """
     with connect(invocation) as knowledge:
-        return follow(invocation, knowledge, knowledge.call(method, params), what)
+        job = knowledge.call(method, params)
+        return follow(invocation, knowledge, job, what, in_bytes=in_bytes)
 
 
 def follow(
-    invocation: Invocation, knowledge: KnowledgeClient, job: Mapping[str, Any], what: str
+    invocation: Invocation,
+    knowledge: KnowledgeClient,
+    job: Mapping[str, Any],
+    what: str,
+    *,
+    in_bytes: bool = False,
 ) -> Any:
     """The result of the job, once it has ended. Who interrupts it is told that the job goes on."""
-    with progress(what) as draw:
+    with progress(what, in_bytes=in_bytes) as draw:
         return result_of(wait(knowledge, job, draw, invocation.timeout_s))
 
 

@@ -19,6 +19,8 @@ _EXIT_REFUSED = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 after a stop that was asked for; 1 with the reason on stderr when it cannot start."""
     options = argument_parser().parse_args(arguments)
+    if options.scan is not None:
+        return _scan(options.scan)
     service_manager = ServiceManager.from_environment(os.environ)
     try:
         _serve(options, service_manager)
@@ -57,6 +59,14 @@ def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None
     )
 
 
+def _scan(folder: Path) -> int:
+    """For `kmctl`, which never opens a table itself."""
+    from cco_knowledge.store.scan import report
+
+    sys.stdout.write(json.dumps(report(folder)) + "\n")
+    return 0
+
+
 def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cco-knowledged",
@@ -74,6 +84,7 @@ def argument_parser() -> argparse.ArgumentParser:
         help="any other setting; may be repeated (docs/settings.md lists them)",
     )
     parser.add_argument("--log-file", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--scan", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--listening-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=__version__)

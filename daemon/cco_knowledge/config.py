@@ -80,6 +80,13 @@ class LogConfig(_Section, frozen=True):
     """Old log files kept: `knowledge.log.1` is the newest."""
 
 
+class BackupConfig(_Section, frozen=True):
+    every_hours: Annotated[float, msgspec.Meta(ge=0, le=24 * 366)] = 24.0
+    """A backup each so many hours, if anything has changed since the last one; 0: none."""
+    keep: _Count = 7
+    """Scheduled backups kept; those that you made yourself always stay."""
+
+
 class Config(_Section, frozen=True):
     socket: SocketConfig = SocketConfig()
     model: ModelConfig = ModelConfig()
@@ -88,6 +95,7 @@ class Config(_Section, frozen=True):
     knowledge: KnowledgeConfig = KnowledgeConfig()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
+    backup: BackupConfig = BackupConfig()
 
 
 @dataclass(frozen=True, slots=True)

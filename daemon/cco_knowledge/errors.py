@@ -12,6 +12,7 @@ KnowledgeError
 ├── StoreFailed         the database refused
 ├── StorageFull         make room, then try again
 ├── Unauthorized        another user or token is needed
+├── BackupUnusable      take another backup; only `kmctl` meets it
 └── StartRefused        the daemon cannot start like this; the message says what to do
 
 Adapters raise these, with `from` the library's own error; `rpc.errors` turns them into JSON-RPC
@@ -85,6 +86,10 @@ class StorageFull(KnowledgeError):
 
 class Unauthorized(KnowledgeError):
     reason = "unauthorized"
+
+
+class BackupUnusable(KnowledgeError):
+    reason = "backup_unusable"
 
 
 class StartRefused(KnowledgeError):

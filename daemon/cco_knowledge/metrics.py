@@ -82,6 +82,12 @@ class StoreWork:
         return StoreWork(self.commits.copy(), self.rows, self.compactions, self.compaction_failures)
 
 
+@dataclass(slots=True)
+class BackupWork:
+    made: int = 0
+    failures: int = 0
+
+
 async def measure_loop_lag(lags: Durations) -> None:
     """Until cancelled: how much later than it should a timer rings."""
     loop = asyncio.get_running_loop()

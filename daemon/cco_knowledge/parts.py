@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+from cco_knowledge.backing_up import Backups
 from cco_knowledge.config import Config
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import resolve_model
@@ -23,6 +24,7 @@ class Parts:
     store: LanceStore
     searcher: Searcher
     service: KnowledgeService
+    backups: Backups
 
     @classmethod
     async def load(cls, config: Config, home: Home, tell: Callable[[str], None]) -> Self:
@@ -37,7 +39,8 @@ class Parts:
         store = await LanceStore.open(home.data, engine.identity, config.store.cache_bytes)
         searcher = Searcher(store, engine)
         service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
-        return cls(engine, store, searcher, service)
+        backups = Backups(store, home.data, home.backups, config.backup)
+        return cls(engine, store, searcher, service, backups)
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

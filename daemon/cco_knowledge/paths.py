@@ -46,6 +46,10 @@ class Home:
         return self.path / "models"
 
     @property
+    def backups(self) -> Path:
+        return self.path / "backups"
+
+    @property
     def log(self) -> Path:
         """Of a detached daemon, or of one that launchd runs; systemd keeps the log of its own."""
         return self.path / "logs" / "knowledge.log"

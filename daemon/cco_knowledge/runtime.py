@@ -14,13 +14,14 @@ from pathlib import Path
 import msgspec
 
 from cco_knowledge import __version__, listen, logs, process_memory, watchdog
+from cco_knowledge.backups import shelf, swap
 from cco_knowledge.config import Config, LoadedConfig, changed_keys, with_values_of
 from cco_knowledge.errors import Conflict, DeadlineExceeded, StartRefused, Unavailable
 from cco_knowledge.jobs import Jobs
 from cco_knowledge.metrics import Durations, measure_loop_lag
 from cco_knowledge.parts import Parts
 from cco_knowledge.paths import Home
-from cco_knowledge.rpc import results, snapshot
+from cco_knowledge.rpc import answers, results, snapshot
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
@@ -48,6 +49,8 @@ _RELOADED = frozenset(
         "limits.bulk_deadline_s",
         "limits.drain_s",
         "log.level",
+        "backup.every_hours",
+        "backup.keep",
     }
 )
 """Settings that need no restart."""
@@ -75,6 +78,8 @@ def run(
     """
     loaded = load()
     with listen.locked(loaded.home.lock):
+        swap.settle(loaded.home.data)
+        shelf.sweep(loaded.home.backups)
         asyncio.run(_Daemon(loaded, load, service_manager, listening_fd, on_ready).run())
 
 
@@ -103,6 +108,7 @@ class _Daemon:
         self._is_asked_to_stop = False
         self._n_calls_seen = 0
         self._loop_lag = Durations()
+        self._backing_up: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -188,6 +194,10 @@ class _Daemon:
         self._on_ready()
         self._tell_ready(self._parts)
         self._preparing = asyncio.create_task(self._parts.searcher.prepare(), name="prepare")
+        self._backing_up = asyncio.create_task(
+            self._parts.backups.follow_schedule(lambda: self._dispatcher.n_calls),
+            name="backups",
+        )
         _log.info("ready")
         while not self._stop.is_set():
             try:
@@ -237,9 +247,11 @@ class _Daemon:
             call.cancel()
 
     async def _close(self) -> None:
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            await asyncio.wait({self._watchdog})
+        running = {task for task in (self._watchdog, self._backing_up) if task is not None}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
         if self._parts is not None:
             await self._parts.close()
         _log.info("stopped")
@@ -267,10 +279,11 @@ class _Daemon:
             len(self._peers.connections),
             parts.engine if parts else None,
             parts.store if parts else None,
+            parts.backups if parts else None,
         )
         return await asyncio.to_thread(_exposed, seen)
 
-    def status(self) -> results.Status:
+    async def status(self) -> results.Status:
         parts = self._parts
         return {
             "version": __version__,
@@ -284,6 +297,7 @@ class _Daemon:
             "queue": parts.engine.facts().queued if parts else 0,
             "embedding": msgspec.to_builtins(parts.engine.facts()) if parts else None,
             "rss_bytes": process_memory.resident_bytes(),
+            "backups": answers.backups_of(await parts.backups.facts()) if parts else None,
         }
 
     async def parts(self) -> Parts:
@@ -325,6 +339,7 @@ class _Daemon:
         logs.set_level(config.log.level)
         if self._parts is not None:
             self._parts.service.extra_types = config.knowledge.extra_types
+            self._parts.backups.config = config.backup
 
     def _on_hangup(self) -> None:
         self._reloading = asyncio.create_task(self._reload_or_say_why(), name="reload")

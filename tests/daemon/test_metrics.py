@@ -156,4 +156,5 @@ def loading(lag: Durations) -> Snapshot:
         disk_free_bytes=1,
         engine=None,
         store=None,
+        backups=None,
     )

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from cco_knowledge import __version__
+from cco_knowledge.backups.manifest import Manifest, write_manifest
+from cco_knowledge.types import ModelIdentity
 from conftest import StartDaemon
 from doctor.conftest import Command
 from kmctl.doctor.checks import CHECKS
@@ -55,7 +57,7 @@ def test_without_a_daemon_that_is_all_that_is_said(command: Command) -> None:
     found = checks(command)
     assert not_ok(found) == {"daemon": "warning"}
     assert found["daemon"]["fix"] == "kmctl start --detach"
-    for name in ("version", "latency", "memory", "store"):
+    for name in ("version", "latency", "memory", "store", "backups"):
         assert found[name]["what"].startswith("Not judged")
 
 
@@ -93,12 +95,19 @@ def killed_report(home: Path) -> None:
     os.utime(path, (1, 1))
 
 
+def killed_restore(home: Path) -> None:
+    (home / "knowledge" / ".restoring-x" / "knowledge.lance").mkdir(mode=0o700, parents=True)
+    for folder in ("", ".restoring-x"):
+        (home / "knowledge" / folder).chmod(0o700)
+
+
 SAFE = [
     ("home", "error", open_home),
     ("home-files", "warning", open_file),
     ("socket", "warning", stale_socket),
     ("unfinished-files", "warning", killed_pull),
     ("unfinished-files", "warning", killed_report),
+    ("unfinished-files", "warning", killed_restore),
 ]
 
 
@@ -156,9 +165,27 @@ def failed_start(home: Path) -> None:
 
 
 def old_backup(home: Path) -> None:
-    backup = home / "backups" / "knowledge-schema-1-20200101T000000Z"
+    backup = home / "backups" / "20200101T000000Z-upgrade"
     backup.parent.mkdir(mode=0o700)
     backup.mkdir(mode=0o700)
+    manifest = Manifest(
+        format=1,
+        created="2020-01-01T00:00:00.000Z",
+        kind="upgrade",
+        software="0.0.1",
+        schema_version=1,
+        model=ModelIdentity("m", "0" * 64, 2),
+        table_version=1,
+        rows=0,
+        bytes=0,
+        files=(),
+    )
+    write_manifest(backup, manifest)
+
+
+def old_store(home: Path) -> None:
+    (home / "knowledge" / "before-restore-20200101T000000Z").mkdir(mode=0o700, parents=True)
+    (home / "knowledge").chmod(0o700)
 
 
 def file_of_tomorrow(home: Path) -> None:
@@ -185,10 +212,16 @@ def hooks_of_a_lost_interpreter(_: Path) -> None:
         ("log-size", "warning", long_log, ": > HOME/logs/knowledge.log"),
         ("daemon", "error", failed_start, "kmctl start --detach"),
         (
-            "backups",
+            "old-copies",
             "warning",
             old_backup,
-            "rm -r HOME/backups/knowledge-schema-1-20200101T000000Z",
+            "rm -r HOME/backups/20200101T000000Z-upgrade",
+        ),
+        (
+            "old-copies",
+            "warning",
+            old_store,
+            "rm -r HOME/knowledge/before-restore-20200101T000000Z",
         ),
         ("clock", "warning", file_of_tomorrow, SET_CLOCK),
         ("socket", "error", no_socket, "mv HOME/knowledge.sock HOME/knowledge.sock.moved"),
@@ -209,6 +242,42 @@ def test_what_is_not_safe_is_left_to_the_user(
 
 def state_of(home: Path) -> dict[Path, tuple[int, int]]:
     return {path: (path.lstat().st_mode, path.lstat().st_mtime_ns) for path in home.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "what"),
+    [
+        ({"next_at": None}, "warning", "There is no backup, and none is scheduled."),
+        ({"next_at": "2999-01-01T00:00:00.000Z"}, "ok", "There is none yet; the first is due at "),
+        ({"failed_at": "2026-11-27T10:00:00.000Z"}, "error", "The scheduled backup of "),
+        ({"newest": "a", "newest_at": "2020-01-01T00:00:00.000Z"}, "warning", "The newest is a."),
+        (
+            {"newest": "a", "newest_at": "2020-01-01T00:00:00.000Z", "is_current": True},
+            "ok",
+            "The newest is a. Nothing has changed since.",
+        ),
+    ],
+)
+def test_backups_are_judged_by_what_the_daemon_tells(
+    told: dict[str, Any], state: str, what: str, command: Command, home: Path
+) -> None:
+    facts = {"newest": None, "newest_at": None, "is_current": False, "next_at": None}
+    status = {
+        "version": __version__,
+        "pid": os.getpid(),
+        "ready": False,
+        "home": str(home),
+        "queue": 0,
+        "rss_bytes": 0,
+        "backups": {**facts, "failed_at": None, **told},
+    }
+    answers = Recorded({"system.ping": "pong", "system.status": status})
+    with serving(answers, hang_up) as daemon:
+        daemon.path.chmod(0o600)
+        found = checks(command, "--socket", str(daemon.path))["backups"]
+    assert (found["state"], found["what"].startswith(what)) == (state, True), found
+    socket_flag = f" --socket {daemon.path}"
+    assert found["fix"] == (None if state == "ok" else f"kmctl backup{socket_flag}")
 
 
 def test_a_variable_that_is_no_setting(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

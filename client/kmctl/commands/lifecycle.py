@@ -41,7 +41,7 @@ def start(invocation: Invocation, /, detach: bool, model: str | None) -> None:
     if not detach:
         _become_daemon(invocation, model)
     status = running_status(invocation)
-    pid = status["pid"] if status else _launch(invocation, model)
+    pid = status["pid"] if status else launch(invocation, model)
     verb = "is running already" if status else "is ready"
     show(
         invocation,
@@ -108,10 +108,10 @@ def restart(invocation: Invocation, /, model: str | None) -> None:
 
 def _replace(invocation: Invocation, old: dict[str, Any] | None, model: str | None) -> int:
     if old is None:
-        return _launch(invocation, model)
+        return launch(invocation, model)
     with succession.waiting_room(socket_path(invocation)) as listening:
         _stop_process(invocation, old["pid"])
-        return _launch(invocation, model, listening.fileno())
+        return launch(invocation, model, listening.fileno())
 
 
 def _upgraded(old: dict[str, Any] | None) -> str:
@@ -191,7 +191,7 @@ def _stop_process(invocation: Invocation, pid: int) -> None:
     raise DeadlineExceeded(f"The daemon (pid {pid}) is still stopping after {limit_s:g} s.")
 
 
-def _launch(invocation: Invocation, model: str | None, listening_fd: int | None = None) -> int:
+def launch(invocation: Invocation, model: str | None, listening_fd: int | None = None) -> int:
     from cco_knowledge.daemonize import launch_detached
 
     limit_s = invocation.timeout_s or _START_LIMIT_S

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kmctl.doctor import daemon, home, installation, service
+from kmctl.doctor import backups, daemon, home, installation, service
 from kmctl.doctor.finding import Check, Finding
 from kmctl.doctor.setup import Setup, observe
 from kmctl.options import Invocation
@@ -40,15 +40,15 @@ CHECKS = (
     ),
     Check(
         "unfinished-files",
-        "nothing is left over from a pull or a report that was killed",
+        "nothing is left over from a pull, a report, a backup or a restore that was killed",
         "It takes room and is of no use.",
         home.unfinished_files,
     ),
     Check(
-        "backups",
-        "copies of the store from before an upgrade, older than 30 days",
-        "They keep what you have deleted since, and the room that it took.",
-        home.old_backups,
+        "old-copies",
+        "the store from before an upgrade or a restore is not kept longer than 30 days",
+        "It keeps what you have deleted since, and the room that it took.",
+        backups.old_copies,
     ),
     Check(
         "log-size",
@@ -151,6 +151,12 @@ CHECKS = (
         "the store can be read and counted",
         "A store that cannot be read finds nothing.",
         daemon.store,
+    ),
+    Check(
+        "backups",
+        "what changed is backed up, and the last scheduled backup did not fail",
+        "What no backup holds is lost by a mistake or a damaged store.",
+        backups.recent,
     ),
 )
 

@@ -1,12 +1,8 @@
 """The daemon: is it the one that the home has, and is it well? Nothing here starts or stops it."""
 
-import contextlib
-import fcntl
-import os
 import shlex
 import socket
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 from cco_knowledge.errors import StartRefused
@@ -16,6 +12,7 @@ from kmctl import versions
 from kmctl.daemon_log import last_refusal
 from kmctl.doctor.finding import Finding, error, warning
 from kmctl.doctor.setup import Setup
+from kmctl.home_lock import hold, holder
 
 _PROBE_S = 1.0
 _SLOW_MS = 1000.0
@@ -70,7 +67,7 @@ def _is_stale(path: Path) -> bool:
 
 def _remove_stale(home: Home, path: Path) -> str:
     """Under the lock of the home: a daemon that starts now does not lose its socket."""
-    with _lock(home) as is_free:
+    with hold(home) as is_free:
         if is_free and _is_stale(path):
             path.unlink(missing_ok=True)
             return f"{path} is removed."
@@ -82,45 +79,22 @@ def lock(setup: Setup) -> Finding:
     if status is not None and status["home"] != str(home.path):
         what = f"The daemon at {setup.socket} has the home {status['home']}, not {home.path}."
         return error(what, f"kmctl status --socket {shlex.quote(str(home.socket))}")
-    holder = _holder(home)
-    if status is None and holder is None:
+    pid = holder(home)
+    if status is None and pid is None:
         return Finding("No daemon has the home.")
     if status is None:
-        what = f"A daemon (pid {holder}) has the home and does not answer at {setup.socket}."
-        return error(what, f"kill {holder}    # it stops cleanly, or listens elsewhere")
-    if holder != str(status["pid"]):
-        what = f"The daemon that answers (pid {status['pid']}) does not hold the lock ({holder})."
+        what = f"A daemon (pid {pid}) has the home and does not answer at {setup.socket}."
+        return error(what, f"kill {pid}    # it stops cleanly, or listens elsewhere")
+    if pid != str(status["pid"]):
+        what = f"The daemon that answers (pid {status['pid']}) does not hold the lock ({pid})."
         return error(what, setup.kmctl("restart"))
-    return Finding(f"The daemon (pid {holder}) has the home, alone.")
-
-
-def _holder(home: Home) -> str | None:
-    """The process id that the holder of the lock wrote into it."""
-    if not home.lock.exists():
-        return None
-    with _lock(home) as is_free:
-        return None if is_free else home.lock.read_text("ascii", "replace").strip()
-
-
-@contextlib.contextmanager
-def _lock(home: Home) -> Iterator[bool]:
-    """Hold the lock for a moment, if nobody else does."""
-    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_free = True
-    except BlockingIOError:
-        is_free = False
-    try:
-        yield is_free
-    finally:
-        os.close(descriptor)
+    return Finding(f"The daemon (pid {pid}) has the home, alone.")
 
 
 def answers(setup: Setup) -> Finding:
     if setup.silence is not None:
         what = f"A daemon listens at {setup.socket} and does not answer. {setup.silence.message}"
-        return error(what, f"kill {_holder(setup.home) or 'PID'}    # then: kmctl start --detach")
+        return error(what, f"kill {holder(setup.home) or 'PID'}    # then: kmctl start --detach")
     if setup.sleeps_at is not None:
         return Finding(f"No daemon runs; {setup.sleeps_at} starts it at the next request.")
     if setup.status is None:

@@ -8,9 +8,11 @@ import stat
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cco_knowledge.backups.files import abandoned
+from cco_knowledge.backups.shelf import UNFINISHED
+from cco_knowledge.backups.swap import STAGING
 from cco_knowledge.models import abandoned_pulls, sweep_abandoned_pulls
 from cco_knowledge.paths import Home
 from kmctl.doctor.file_systems import kind_of, synchroniser_of
@@ -25,7 +27,6 @@ _OTHERS = 0o077
 _LITTLE_BYTES = 500 << 20
 _TOO_LITTLE_BYTES = 50 << 20
 _LONG_LOG_BYTES = 100 << 20
-_OLD_BACKUP_DAYS = 30
 _SURELY_UNFINISHED_S = 3600
 _NETWORK = frozenset(
     {"9p", "afpfs", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3", "smbfs", "webdav"}
@@ -109,20 +110,24 @@ def _move(setup: Setup) -> str:
 
 def unfinished_files(setup: Setup) -> Finding:
     home = setup.home
-    pulls, unfinished = abandoned_pulls(home.models), _unfinished(home)
-    if not pulls and not unfinished:
+    found = [*abandoned_pulls(home.models), *_unfinished(home), *_unfinished_copies(home)]
+    if not found:
         return Finding("Nothing unfinished is left over.")
-    named = shlex.join(map(str, [*pulls, *unfinished]))
-    what = f"{len(pulls) + len(unfinished)} unfinished files or folders are left over."
+    named = shlex.join(map(str, found))
+    what = f"{len(found)} unfinished files or folders are left over."
     return warning(what, f"rm -r {named}", lambda: _sweep(home))
 
 
 def _sweep(home: Home) -> str:
     n_pulls, unfinished = len(abandoned_pulls(home.models)), _unfinished(home)
+    copies = _unfinished_copies(home)
     sweep_abandoned_pulls(home.models)
     for path in unfinished:
         path.unlink(missing_ok=True)
-    return f"{n_pulls + len(unfinished)} unfinished files or folders are removed."
+    for folder in copies:
+        shutil.rmtree(folder, ignore_errors=True)
+    n_removed = n_pulls + len(unfinished) + len(copies)
+    return f"{n_removed} unfinished files or folders are removed."
 
 
 def _unfinished(home: Home) -> list[Path]:
@@ -132,15 +137,9 @@ def _unfinished(home: Home) -> list[Path]:
     return [path for path in reports if path.stat().st_mtime < before]
 
 
-def old_backups(setup: Setup) -> Finding:
-    before = datetime.now(UTC) - timedelta(days=_OLD_BACKUP_DAYS)
-    backups = list((setup.home.path / "backups").glob("*-schema-*Z"))
-    # Their names end with the moment when they were made.
-    old = [path for path in backups if path.name[-16:] < f"{before:%Y%m%dT%H%M%SZ}"]
-    if old:
-        what = f"{len(old)} copies of the store from before an upgrade are older than 30 days."
-        return warning(what, f"rm -r {shlex.join(map(str, old))}")
-    return Finding(f"{len(backups)} copies of the store from before an upgrade.")
+def _unfinished_copies(home: Home) -> list[Path]:
+    """Of a backup, or of one that was being restored, whose process is gone."""
+    return [*abandoned(home.backups, UNFINISHED), *abandoned(home.data, STAGING)]
 
 
 def log_size(setup: Setup) -> Finding:

@@ -6,11 +6,41 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
+from cco_knowledge.backing_up import BackupFacts
+from cco_knowledge.backups.shelf import Backup
 from cco_knowledge.rpc import results
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.search.searcher import Found, Hit
 from cco_knowledge.service import StoreOutcome
+from cco_knowledge.timestamps import format_timestamp
 from cco_knowledge.types import Entry
+
+
+def backups_of(facts: BackupFacts) -> results.Backups:
+    newest = facts.newest
+    return {
+        "newest": newest.name if newest else None,
+        "newest_at": newest.manifest.created if newest else None,
+        "is_current": facts.is_current,
+        "next_at": format_timestamp(facts.next_at) if facts.next_at else None,
+        "failed_at": format_timestamp(facts.failed_at) if facts.failed_at else None,
+    }
+
+
+def backup_of(backup: Backup) -> results.Backup:
+    manifest = backup.manifest
+    return {
+        "name": backup.name,
+        "created": manifest.created,
+        "kind": manifest.kind,
+        "rows": manifest.rows,
+        "bytes": manifest.bytes,
+        "files": len(manifest.files),
+        "software": manifest.software,
+        "schema_version": manifest.schema_version,
+        "table_version": manifest.table_version,
+        "model": msgspec.to_builtins(manifest.model),
+    }
 
 
 def batch_of(outcomes: Sequence[StoreOutcome | Exception]) -> results.Batch:

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from cco_knowledge.jobs import KINDS
 from cco_knowledge.metrics import BOUNDS_S, Durations
-from cco_knowledge.rpc.snapshot import EngineSeen, Snapshot, StoreSeen
+from cco_knowledge.rpc.snapshot import BackupsSeen, EngineSeen, Snapshot, StoreSeen
 from cco_knowledge.types import StoreFacts
 
 _PREFIX = "cco_knowledge_"
@@ -47,6 +47,8 @@ class _Collector(Collector):
             yield from _commits(seen.store)
             if seen.store.table is not None:
                 yield from _table(seen.store.table)
+        if seen.backups is not None:
+            yield from _backups(seen.backups)
 
 
 def _process(seen: Snapshot) -> Iterator[Metric]:
@@ -144,6 +146,16 @@ def _table(table: StoreFacts) -> Iterator[Metric]:
         "table_unindexed_rows", "Rows that an index does not cover yet.", table.unindexed_rows
     )
     yield _gauge("table_bytes", "Bytes of the table on the disk.", table.bytes)
+
+
+def _backups(backups: BackupsSeen) -> Iterator[Metric]:
+    yield _counter("backups", "Backups made, asked for or scheduled.", backups.work.made)
+    yield _counter("backup_failures", "Backups that failed.", backups.work.failures)
+    yield _gauge(
+        "newest_backup_timestamp_seconds",
+        "When the newest backup in the home was made; 0: there is none.",
+        backups.newest_at_s,
+    )
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

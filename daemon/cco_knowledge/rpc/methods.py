@@ -195,6 +195,13 @@ SYSTEM: dict[str, DaemonMethod] = {
         system.reload,
         errors=("conflict",),
     ),
+    "system.backup": DaemonMethod(
+        "Make a backup in the home, by a job: of all that is stored when it begins.",
+        params.NoParams,
+        results.Job,
+        system.backup,
+        errors=("unavailable", "conflict"),
+    ),
     "system.shutdown": DaemonMethod(
         "Stop: what was accepted is answered, jobs are interrupted.",
         params.NoParams,

@@ -215,6 +215,29 @@ class Queue(TypedDict):
     cache_misses: Annotated[int, about("Passages that were not.")]
 
 
+class Backups(TypedDict):
+    newest: Annotated[str | None, about("The name of the newest one in the home.")]
+    newest_at: Annotated[str | None, about("When it was made.")]
+    is_current: Annotated[bool, about("Nothing has changed since.")]
+    next_at: Annotated[str | None, about("When the next is due; null: none is scheduled.")]
+    failed_at: Annotated[str | None, about("When the last scheduled one failed, if it did.")]
+
+
+class Backup(TypedDict):
+    name: Annotated[str, about("Its folder in `backups` of the home.")]
+    created: Annotated[str, about("The moment that it holds.")]
+    kind: Annotated[
+        Literal["manual", "scheduled", "upgrade"], about("Only scheduled ones are ever removed.")
+    ]
+    rows: Annotated[int, about("Entries in it.")]
+    bytes: Annotated[int, about("Of all its files, most of which the store shares.")]
+    files: Annotated[int, about("How many they are.")]
+    software: Annotated[str, about("The version of the daemon that made it.")]
+    schema_version: Annotated[int, about("Of the table.")]
+    table_version: Annotated[int, about("The last commit in it.")]
+    model: Annotated[Model, about("What the vectors were made with.")]
+
+
 class Status(TypedDict):
     version: Annotated[str, about("The daemon's version.")]
     pid: Annotated[int, about("The daemon's process id.")]
@@ -227,6 +250,7 @@ class Status(TypedDict):
     queue: Annotated[int, about("Passages that wait for the model or are worked on.")]
     embedding: Annotated[Queue | None, about("The model at work; null while it loads.")]
     rss_bytes: Annotated[int, about("Memory that the process holds.")]
+    backups: Annotated[Backups | None, about("Of the store; null while it loads.")]
 
 
 class Stopping(TypedDict):

@@ -4,14 +4,17 @@ import asyncio
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from cco_knowledge import __version__, process_memory
+from cco_knowledge.backing_up import Backups
+from cco_knowledge.backups import shelf
 from cco_knowledge.embedding.engine import Engine, EngineFacts
 from cco_knowledge.errors import KnowledgeError
 from cco_knowledge.jobs import Jobs
-from cco_knowledge.metrics import CallCounts, Durations, EmbeddingWork, StoreWork
+from cco_knowledge.metrics import BackupWork, CallCounts, Durations, EmbeddingWork, StoreWork
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.types import StoreFacts
@@ -34,6 +37,13 @@ class StoreSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupsSeen:
+    work: BackupWork
+    newest_at_s: float
+    """Since the epoch; 0: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     uptime_s: float
     calls: CallCounts
@@ -52,6 +62,7 @@ class Snapshot:
     engine: EngineSeen | None
     """None while it is loaded, as the store."""
     store: StoreSeen | None
+    backups: BackupsSeen | None
     version: str = __version__
 
 
@@ -68,7 +79,11 @@ class Observed:
 
 
 async def take(
-    observed: Observed, n_connections: int, engine: Engine | None, store: LanceStore | None
+    observed: Observed,
+    n_connections: int,
+    engine: Engine | None,
+    store: LanceStore | None,
+    backups: Backups | None,
 ) -> Snapshot:
     store_seen = await _look_at(store) if store is not None else None
     return Snapshot(
@@ -86,6 +101,7 @@ async def take(
         disk_free_bytes=shutil.disk_usage(observed.home).free,
         engine=EngineSeen(engine.identity.name, engine.facts(), engine.work()) if engine else None,
         store=store_seen,
+        backups=await asyncio.to_thread(_look_at_backups, backups) if backups else None,
     )
 
 
@@ -93,6 +109,12 @@ def _n_threads() -> int:
     """Those of libraries too, which `threading` does not know."""
     tasks = Path("/proc/self/task")
     return sum(1 for _ in tasks.iterdir()) if tasks.is_dir() else 0
+
+
+def _look_at_backups(backups: Backups) -> BackupsSeen:
+    made = [backup.manifest.created for backup in shelf.backups_in(backups.folder)]
+    newest_at_s = datetime.fromisoformat(made[-1]).timestamp() if made else 0.0
+    return BackupsSeen(replace(backups.work), newest_at_s)
 
 
 async def _look_at(store: LanceStore) -> StoreSeen:

@@ -1,15 +1,16 @@
 """What the methods of the daemon itself do: its state, its stop, its jobs."""
 
 import asyncio
+import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import orjson
 
-from cco_knowledge.jobs import Failure, Job, Jobs, Work
+from cco_knowledge.jobs import Advance, Failure, Job, Jobs, Work
 from cco_knowledge.parts import Parts
-from cco_knowledge.rpc import envelope, params, results
+from cco_knowledge.rpc import answers, envelope, params, results
 from cco_knowledge.rpc.errors import to_wire
 
 Notify = Callable[[bytes], bool]
@@ -22,7 +23,7 @@ class Host(Protocol):
     @property
     def jobs(self) -> Jobs: ...
 
-    def status(self) -> results.Status: ...
+    async def status(self) -> results.Status: ...
 
     async def parts(self) -> Parts:
         """Waits while they are loaded. Raises Unavailable and DeadlineExceeded."""
@@ -40,7 +41,7 @@ async def ping(host: Host, given: params.NoParams, notify: Notify | None) -> res
 
 
 async def status(host: Host, given: params.NoParams, notify: Notify | None) -> results.Status:
-    return host.status()
+    return await host.status()
 
 
 async def discover(host: Host, given: params.NoParams, notify: Notify | None) -> object:
@@ -51,11 +52,20 @@ async def discover(host: Host, given: params.NoParams, notify: Notify | None) ->
 
 async def shutdown(host: Host, given: params.NoParams, notify: Notify | None) -> results.Stopping:
     host.stop()
-    return {"stopping": True, "pid": host.status()["pid"]}
+    return {"stopping": True, "pid": os.getpid()}
 
 
 async def reload(host: Host, given: params.NoParams, notify: Notify | None) -> results.Reloaded:
     return await host.reload()
+
+
+async def backup(host: Host, given: params.NoParams, notify: Notify | None) -> results.Job:
+    backups = (await host.parts()).backups
+
+    async def work(advance: Advance) -> dict[str, Any]:
+        return {**answers.backup_of(await backups.make("manual", advance))}
+
+    return begun(host, "backup", work, notify)
 
 
 async def job_list(host: Host, given: params.NoParams, notify: Notify | None) -> results.Jobs:

@@ -25,14 +25,7 @@ from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.store.writer import Outcome, Writer
-from cco_knowledge.types import (
-    EmbeddedEntry,
-    Entry,
-    Filters,
-    ModelIdentity,
-    Passage,
-    StoreFacts,
-)
+from cco_knowledge.types import EmbeddedEntry, Entry, Filters, ModelIdentity, Passage, StoreFacts
 
 TABLE = "knowledge"
 _KEY_COLUMNS = ("id", "content_digest", "migration_record")
@@ -86,7 +79,8 @@ class LanceStore(LanceReads):
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
                 f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
-                "Restore a copy of the folder, or move it away to begin with an empty store."
+                "Bring a backup back (kmctl backup --list), or move the folder away to begin with "
+                "an empty store."
             ) from error
         store._writing = asyncio.create_task(store._writer.run(), name="writer")
         return store
@@ -278,17 +272,28 @@ class LanceStore(LanceReads):
         self._has_passages |= len(embedded.passages) > 1
         self._has_superseded |= embedded.entry.superseded_by is not None
 
-    async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
+    async def stand_still(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Run `work` while nothing else changes the table or its files."""
+
         async def alone() -> _T:
             # NOTE: an append and a compaction get along; a delete or update would make it fail.
             await self._compaction.finish()
+            try:
+                return await work()
+            finally:
+                self._compaction.after_commit(0, 0)  # it still has to do what it was stopped at
+
+        return await self._writer.change(alone)
+
+    async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
+        async def commit() -> _T:
             with translated("write"), self.work.commit():
                 result = await apply()
                 await self._sync()
             self._compaction.after_commit()
             return result
 
-        return await self._writer.change(alone)
+        return await self.stand_still(commit)
 
     async def _sync(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)

@@ -1,18 +1,18 @@
 """Tables that older versions of this daemon wrote, step by step to the present schema.
 
-The folder is linked into `backups/` beside it before anything is changed: LanceDB never writes to a
-file twice, so that the links hold what was there and cost no room until they differ.
+A backup is made before anything is changed, one that `kmctl restore` takes.
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cco_knowledge.backups.shelf import Backup
+from cco_knowledge.errors import KnowledgeError, StartRefused
 from cco_knowledge.store import schema
+from cco_knowledge.store.backup import back_up
 from cco_knowledge.store.native import Scannable, pa
 from cco_knowledge.terms import terms
 from cco_knowledge.types import ModelIdentity
@@ -24,8 +24,12 @@ Columns = dict[str, Any]
 
 
 async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path) -> None:
-    """Rewrite all rows in one commit. Holds the whole table in memory."""
-    backup = _linked_copy(folder, version)
+    """Rewrite all rows in one commit. Holds the whole table in memory.
+
+    Raises:
+        StartRefused: no backup could be made, so nothing was changed.
+    """
+    backup = await _backup(table, folder)
     columns: Columns = {}
     query = table.query()
     stream = await query.execute(None, None)
@@ -41,15 +45,20 @@ async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path) 
         "the store was upgraded from schema version %d to %d; what it was is in %s",
         version,
         schema.SCHEMA_VERSION,
-        backup,
+        backup.path,
     )
 
 
-def _linked_copy(folder: Path, version: int) -> Path:
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    backup = folder.parent / "backups" / f"{folder.name}-schema-{version}-{moment}"
-    backup.parent.mkdir(mode=0o700, exist_ok=True)
-    return Path(shutil.copytree(folder, backup, copy_function=os.link))
+async def _backup(table: Any, data: Path) -> Backup:
+    try:
+        return await back_up(
+            data, data.parent / "backups", "upgrade", partial(table.count_rows, None)
+        )
+    except KnowledgeError as error:
+        raise StartRefused(
+            "The store is of an older version and has to be upgraded, and its backup before that "
+            f"could not be made. Nothing was changed. {error.message}"
+        ) from error
 
 
 def _with_terms_and_successors(columns: Columns) -> Columns:

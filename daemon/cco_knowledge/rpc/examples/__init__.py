@@ -9,8 +9,8 @@ from cco_knowledge.rpc.examples.example import Example
 
 __all__ = ["EXAMPLES", "UNTOLD", "Example"]
 
-UNTOLD = frozenset({"system.shutdown", "job.get", "job.wait", "job.cancel"})
-"""The first ends the story; the others need an id that nobody knows before."""
+UNTOLD = frozenset({"system.shutdown", "system.backup", "job.get", "job.wait", "job.cancel"})
+"""The first ends the story, the second leaves a backup; the others need an id of a job."""
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     **knowledge.EXAMPLES,

@@ -38,10 +38,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                     "cache_misses": 70,
                 },
                 "rss_bytes": 181362688,
+                "backups": {
+                    "newest": "20261126T093012Z-scheduled",
+                    "newest_at": "2026-11-26T09:30:12.431Z",
+                    "is_current": False,
+                    "next_at": "2026-11-27T09:30:12.431Z",
+                    "failed_at": None,
+                },
             },
             varies=(
                 *("pid", "uptime_s", "model", "socket", "home", "connections", "queue"),
-                *("embedding", "rss_bytes"),
+                *("embedding", "rss_bytes", "backups"),
             ),
         ),
     ),
