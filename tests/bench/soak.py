@@ -5,12 +5,13 @@ and the daemon's open files, threads and memory.
 """
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Sample:
     versions: int
     unindexed_rows: int
     disk_bytes: int
+    """With what was deleted and is still open."""
     live_bytes: int
     """Of the present version, small files included."""
     open_files: int
@@ -55,7 +57,12 @@ class Soak:
         return [sample.disk_bytes / (sample.entries * row_bytes) for sample in self.samples]
 
 
-def soak(daemon: Daemon, n_stores: int, n_samples: int = _SAMPLES) -> Soak:
+def soak(
+    daemon: Daemon,
+    n_stores: int,
+    n_samples: int = _SAMPLES,
+    tell: Callable[[Sample], None] = lambda _: None,
+) -> Soak:
     """Ends when maintenance has nothing left to do, and then optimizes."""
     begun_s = time.monotonic()
     samples = []
@@ -69,6 +76,7 @@ def soak(daemon: Daemon, n_stores: int, n_samples: int = _SAMPLES) -> Soak:
                 knowledge.search(text[:40], limit=5)
             if number % max(1, n_stores // n_samples) == 0:
                 samples.append(_sample(daemon, knowledge, begun_s))
+                tell(samples[-1])
         seconds = time.monotonic() - begun_s
         wait_until(lambda: _sample(daemon, knowledge, begun_s).fragments <= 16, limit_s=300)
         samples.append(_sample(daemon, knowledge, begun_s))
@@ -86,12 +94,21 @@ def _sample(daemon: Daemon, knowledge: KnowledgeClient, begun_s: float) -> Sampl
         fragments=storage["fragments"],
         versions=storage["versions"],
         unindexed_rows=storage["unindexed_rows"],
-        disk_bytes=storage["bytes"],
+        disk_bytes=storage["bytes"] + _deleted_bytes(process),
         live_bytes=storage["live_bytes"],
         open_files=len(list((process / "fd").iterdir())),
         threads=len(list((process / "task").iterdir())),
         resident_bytes=knowledge.call("system.status")["rss_bytes"],
     )
+
+
+def _deleted_bytes(process: Path) -> int:
+    n_bytes = 0
+    for descriptor in (process / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if str(descriptor.readlink()).endswith(" (deleted)"):
+                n_bytes += descriptor.stat().st_size
+    return n_bytes
 
 
 def report(seen: Soak) -> dict[str, object]:
@@ -119,6 +136,10 @@ def report(seen: Soak) -> dict[str, object]:
     }
 
 
+def _tell(sample: Sample) -> None:
+    sys.stderr.write(json.dumps(asdict(sample)) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stores", type=int, default=20_000)
@@ -129,7 +150,8 @@ def main() -> None:
     shutil.copyfile(model, home / "models" / model.name)
     daemon = Daemon(home).start().wait_ready()
     try:
-        sys.stdout.write(json.dumps(report(soak(daemon, options.stores)), indent=1) + "\n")
+        seen = soak(daemon, options.stores, tell=_tell)
+        sys.stdout.write(json.dumps(report(seen), indent=1) + "\n")
     finally:
         daemon.stop()
         daemon.discard()

@@ -14,7 +14,7 @@ from process import wait_until
 
 STATUS_FIELDS = [
     *("version", "pid", "uptime_s", "ready", "model", "socket", "home", "connections", "queue"),
-    *("embedding", "rss_bytes"),
+    *("embedding", "maintenance", "rss_bytes"),
 ]
 
 

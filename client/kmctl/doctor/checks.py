@@ -146,6 +146,18 @@ CHECKS = (
         "A store that cannot be read finds nothing.",
         daemon.store,
     ),
+    Check(
+        "maintenance",
+        "small files are folded and old versions dropped, without failures",
+        "Searches become slower and the disk fuller; the daemon goes on trying.",
+        daemon.maintenance,
+    ),
+    Check(
+        "files",
+        "the table has few files, rows without index and bytes that nothing needs",
+        "Each search opens all files and looks through such rows one by one.",
+        daemon.files,
+    ),
 )
 
 

@@ -44,8 +44,9 @@ _T = TypeVar("_T")
 class LanceStore(LanceReads):
     """Implements `store.interface.Store`. Made by `open`, ended by `close`."""
 
-    def __init__(self, connection: Any, table: Any, disk: Disk) -> None:
+    def __init__(self, folder: opening.Folder, connection: Any, table: Any, disk: Disk) -> None:
         super().__init__(table)
+        self._folder = folder
         self._connection = connection
         self._disk = disk
         self._schema: Any = None
@@ -54,7 +55,7 @@ class LanceStore(LanceReads):
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
         self.work = StoreWork()
-        self._maintenance = Maintenance(table, disk, self._disk_thread, self.work)
+        self._maintenance = Maintenance(self, table, disk, self._disk_thread, self.work)
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -65,18 +66,19 @@ class LanceStore(LanceReads):
             StartRefused: another model's store, another schema, or one that cannot be read.
         """
         opening.make_folder(folder)
+        place = opening.Folder(folder, cache_bytes)
         disk = Disk(folder)
         try:
             clear_up(disk.table)
             with panics_caught():
-                connection = await opening.connect(folder, cache_bytes)
+                connection = await place.connect()
                 table = await opening.open_table(connection, model)
                 version = schema.check_schema(await table.schema(), model)
                 if version < schema.SCHEMA_VERSION:
                     await upgrade(table, version, model, folder)
                 await opening.ensure_primary_key(table)
                 await ensure_indexes(table)
-                store = cls(connection, table, disk)
+                store = cls(place, connection, table, disk)
                 store._schema = await table.schema()
                 await store._learn_all()
                 await store._sync()
@@ -181,7 +183,7 @@ class LanceStore(LanceReads):
             StorageFull, StoreFailed: the table is as it was, or a step better.
         """
         before = await self.facts()
-        await self._maintenance.optimize(self._change_nothing, advance)
+        await self._maintenance.optimize(advance)
         return Optimized(before, await self.facts())
 
     async def verify(self, advance: Advance) -> Verified:
@@ -309,14 +311,18 @@ class LanceStore(LanceReads):
 
         return await self._writer.change(alone)
 
-    async def _change_nothing(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Await `work` while the writer does nothing else."""
-
-        async def alone() -> None:
+    async def alone(self, work: Callable[[], Awaitable[None]]) -> None:
+        async def change() -> None:
             async with self._maintenance.no_folding():
                 await work()
 
-        await self._writer.change(alone)
+        await self._writer.change(change)
+
+    async def reopen(self) -> Any:
+        # The former handles are not closed: reads that have begun use them to their end.
+        self._connection = await self._folder.connect()
+        self._table = await opening.reopen_table(self._connection)
+        return self._table
 
     async def _sync(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)

@@ -13,8 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cco_knowledge import process_memory
 from cco_knowledge.errors import KnowledgeError, StorageFull, Unavailable
@@ -26,7 +25,6 @@ from cco_knowledge.store.kept_files import KeptFiles
 _T = TypeVar("_T")
 Advance = Callable[[int, int | None], None]
 """Is told how many rows are done, and of how many."""
-Alone = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 
 _MAX_COMMITS = 256
 _QUIET_S = 1.0
@@ -40,6 +38,9 @@ _RESERVE_BYTES = 64 << 20
 _KEPT_WITHOUT_LINKS_MS = 2 * 60 * 1000
 _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
+_FOLDS_PER_OPENING = 16
+"""LanceDB's caches keep indexes of old versions, their files open, and so their room on the disk:
+four files each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,28 @@ search takes three times as long as over one file. Beside 100,000 rows, 200 doub
 _log = logging.getLogger(__name__)
 
 
+class Owner(Protocol):
+    """The store, as its maintenance sees it."""
+
+    async def alone(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Await `work` while nobody changes the table."""
+        ...
+
+    async def reopen(self) -> Any:
+        """The table, without what is cached of it; used from now on."""
+        ...
+
+
 class Maintenance:
     """One task in the background beside inserts. It begins by itself, or when it is asked to.
 
     No other change of the table gets along with it: those go inside `no_folding`.
     """
 
-    def __init__(self, table: Any, disk: Disk, disk_thread: Executor, work: StoreWork) -> None:
+    def __init__(
+        self, owner: Owner, table: Any, disk: Disk, disk_thread: Executor, work: StoreWork
+    ) -> None:
+        self._owner = owner
         self._table = table
         self._disk = disk
         self._kept = KeptFiles(disk.table)
@@ -78,6 +94,8 @@ class Maintenance:
         self._commits = 0
         self._rows = 0
         self._stored = 0
+        self._folds = 0
+        """Since the table was opened."""
         self._waiting: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -117,8 +135,8 @@ class Maintenance:
         async with self._keeping:
             yield
 
-    async def optimize(self, alone: Alone, advance: Advance) -> None:
-        """Now, whatever is due. `alone` awaits a function while nobody changes the table.
+    async def optimize(self, advance: Advance) -> None:
+        """Now, whatever is due.
 
         Cancelling lets the step that runs come to its end in the background.
 
@@ -130,7 +148,7 @@ class Maintenance:
             advance(step * n_rows // (_FOLDS + 1), n_rows)
             await self._to_the_end(self._fold())
         advance(_FOLDS * n_rows // (_FOLDS + 1), n_rows)
-        await self._to_the_end(self._fold_alone(alone))
+        await self._to_the_end(self._fold_alone())
         advance(n_rows, n_rows)
 
     async def close(self) -> None:
@@ -175,15 +193,27 @@ class Maintenance:
     async def _by_itself(self) -> None:
         with contextlib.suppress(KnowledgeError):  # logged, counted, and tried again
             await self._fold()
+            if self._folds >= _FOLDS_PER_OPENING:
+                await self._owner.alone(self._reopen)
 
     async def _fold(self) -> None:
         async with self._keeping, self._folding:
             await self._counted(delete_unverified=False)
 
-    async def _fold_alone(self, alone: Alone) -> None:
-        """Files that belong to no version are left over from failed writes when nobody writes."""
+    async def _fold_alone(self) -> None:
+        """While nobody writes, files that belong to no version are left over from failed writes."""
+
+        async def work() -> None:
+            await self._counted(delete_unverified=True)
+            await self._reopen()
+
         async with self._keeping:
-            await alone(partial(self._counted, delete_unverified=True))
+            await self._owner.alone(work)
+
+    async def _reopen(self) -> None:
+        with translated("opening"):
+            self._table = await self._owner.reopen()
+            self._folds = 0
 
     async def _counted(self, *, delete_unverified: bool) -> None:
         commits, rows = self._commits, self._rows
@@ -194,6 +224,7 @@ class Maintenance:
             self._retry(error)
             raise
         self._work.compacted()
+        self._folds += 1
         self._commits -= commits
         self._rows -= rows
 

@@ -1,5 +1,6 @@
 """The table and what is around it, from the folder on the disk."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,17 @@ from cco_knowledge.types import ModelIdentity
 TABLE = "knowledge"
 
 
-async def connect(folder: Path, cache_bytes: int) -> Any:
-    session = lance.Session(
-        index_cache_size_bytes=cache_bytes // 2, metadata_cache_size_bytes=cache_bytes // 2
-    )
-    return await lance.connect(str(folder), None, None, None, None, None, None, None, session)
+@dataclass(frozen=True, slots=True)
+class Folder:
+    path: Path
+    cache_bytes: int
+
+    async def connect(self) -> Any:
+        """With empty caches."""
+        half = self.cache_bytes // 2
+        session = lance.Session(index_cache_size_bytes=half, metadata_cache_size_bytes=half)
+        path = str(self.path)
+        return await lance.connect(path, None, None, None, None, None, None, None, session)
 
 
 def make_folder(folder: Path) -> None:

@@ -30,6 +30,7 @@ _DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
 """As LanceDB names them, in a manifest. Nothing there parts a name from what stands before it."""
 _LAST_VERSION = 2**64 - 1
 """Manifests are named after what is left to it, so that the newest comes first."""
+_FOOTER_BYTES = 16
 _ANEW = "`kmctl get ID` shows it; delete it and store its text again."
 _RESTORE = "`kmctl restore` a backup, or `kmctl export` what can still be read."
 
@@ -240,8 +241,7 @@ class Verification:
         data = {file.name for file in (self._folder / "data").glob("*.lance")}
         indexes = [folder.name for folder in (self._folder / "_indices").glob("*")]
         manifests = {file.name: file.read_bytes() for file in _manifests(self._folder)}
-        present = _manifest_of(version, manifests)
-        needed = {name.decode() for name in _DATA_FILE.findall(present)}
+        needed = {name.decode() for name in _DATA_FILE.findall(_fragments(version, manifests))}
         self._files = len(needed)
         self._add("missing_file", n=len(needed - data))
         named = b"\n".join(manifests.values())
@@ -270,6 +270,10 @@ def _manifests(folder: Path) -> list[Path]:
     return list((folder / "_versions").glob("*.manifest"))
 
 
-def _manifest_of(version: int, manifests: dict[str, bytes]) -> bytes:
+def _fragments(version: int, manifests: dict[str, bytes]) -> bytes:
+    """The part of its manifest that has the files; another one tells what the commit replaced."""
     names = (f"{_LAST_VERSION - version:020}.manifest", f"{version}.manifest")
-    return next((manifests[name] for name in names if name in manifests), b"")
+    manifest = next((manifests[name] for name in names if name in manifests), b"")
+    begin = int.from_bytes(manifest[-_FOOTER_BYTES:][:8], "little")
+    length = int.from_bytes(manifest[begin : begin + 4], "little")
+    return manifest[begin + 4 : begin + 4 + length]

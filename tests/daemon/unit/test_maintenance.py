@@ -1,6 +1,7 @@
 """The store keeps its files few and its disk small, by itself and when it is asked to."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,28 @@ async def test_stores_and_searches_go_on_beside_optimize(tmp_path: Path) -> None
         await asyncio.gather(*reading, writing)
         assert n_read > 0
         assert not (await store.verify(silent)).problems
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
+async def test_files_of_old_versions_do_not_stay_open(tmp_path: Path) -> None:
+    """They would keep their room on the disk."""
+    async with opened(tmp_path) as store:
+        for first in range(0, 20 * 64, 64):
+            await store_one_by_one(store, range(first, first + 64))
+            await store.matching(["word7"], ANY, 3)
+        await until(lambda: store.work.compactions >= 17)
+        assert len(deleted_files(tmp_path)) < 100
+        await store.optimize(silent)
+        assert deleted_files(tmp_path) == []
+
+
+def deleted_files(folder: Path) -> list[str]:
+    """That this process has open, below the folder."""
+    targets = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            targets.append(str(descriptor.readlink()))
+    return [name for name in targets if name.startswith(str(folder)) and "(deleted)" in name]
 
 
 async def test_a_cancelled_optimize_ends_its_step_and_no_more(tmp_path: Path) -> None:

@@ -201,3 +201,15 @@ async def damaged(store: LanceStore, entry_id: str, damage: Damage) -> None:
     changed = pa.RecordBatch.from_pylist([fields | damage(fields)], schema=store._schema)
     await store._table.delete(f"id = '{entry_id}'")
     await store._table.add(Scannable(changed), "append")
+
+
+async def test_what_a_commit_replaced_is_not_missed(tmp_path: Path) -> None:
+    """Its manifest names those files too."""
+    async with opened(tmp_path) as store:
+        await store.insert(drafts(range(20)))
+        await store.optimize(silent)
+        await store.replace(draft(3, project_id="other").embedded.entry, None)
+        await store.optimize(silent)
+        await store.delete(["e4"])
+        await store._table.optimize(cleanup_since_ms=0)
+        assert (await store.verify(silent)).problems == []
