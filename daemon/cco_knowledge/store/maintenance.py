@@ -38,9 +38,6 @@ _RESERVE_BYTES = 64 << 20
 _KEPT_WITHOUT_LINKS_MS = 2 * 60 * 1000
 _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
-_FOLDS_PER_OPENING = 16
-"""LanceDB's caches keep indexes of old versions, their files open, and so their room on the disk:
-four files each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +91,6 @@ class Maintenance:
         self._commits = 0
         self._rows = 0
         self._stored = 0
-        self._folds = 0
-        """Since the table was opened."""
         self._waiting: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -193,8 +188,7 @@ class Maintenance:
     async def _by_itself(self) -> None:
         with contextlib.suppress(KnowledgeError):  # logged, counted, and tried again
             await self._fold()
-            if self._folds >= _FOLDS_PER_OPENING:
-                await self._owner.alone(self._reopen)
+            await self._owner.alone(self._reopen)
 
     async def _fold(self) -> None:
         async with self._keeping, self._folding:
@@ -211,9 +205,12 @@ class Maintenance:
             await self._owner.alone(work)
 
     async def _reopen(self) -> None:
+        """LanceDB's caches keep old indexes open, and so their room on the disk: 5% each time.
+
+        It takes 1 ms, and 3 ms more of the next search by words.
+        """
         with translated("opening"):
             self._table = await self._owner.reopen()
-            self._folds = 0
 
     async def _counted(self, *, delete_unverified: bool) -> None:
         commits, rows = self._commits, self._rows
@@ -224,7 +221,6 @@ class Maintenance:
             self._retry(error)
             raise
         self._work.compacted()
-        self._folds += 1
         self._commits -= commits
         self._rows -= rows
 
