@@ -29,6 +29,8 @@ _COMMANDS = {
     "export": "exporting:export",
     "import": "importing:import_",
     "migrate": "migrating:migrate",
+    "optimize": "upkeep:optimize",
+    "verify": "upkeep:verify",
     "jobs": "jobs:jobs",
     "eval": "evaluating:eval_",
     "logs": "logs:logs",

@@ -12,8 +12,9 @@ from cco_knowledge.backups.manifest import Kind
 from cco_knowledge.backups.shelf import Backup
 from cco_knowledge.config import BackupConfig
 from cco_knowledge.errors import KnowledgeError
+from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import BackupWork
-from cco_knowledge.store.backup import Advance, back_up
+from cco_knowledge.store.backup import back_up
 from cco_knowledge.store.interface import ANY
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.timestamps import utc_now
@@ -64,7 +65,7 @@ class Backups:
                     self.folder,
                     kind,
                     lambda: self._store.count(ANY),
-                    stand_still=self._store.stand_still,
+                    stand_still=self._store.alone,
                     advance=advance,
                 )
             except KnowledgeError:

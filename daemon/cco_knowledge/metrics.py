@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 BOUNDS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 _LAG_EVERY_S = 1.0
@@ -69,6 +69,19 @@ class StoreWork:
     """Written as new; not those that were changed."""
     compactions: int = 0
     compaction_failures: int = 0
+    compaction_failures_in_a_row: int = 0
+    last_compaction_failure: str | None = None
+    """The reason, until one succeeds again."""
+
+    def compacted(self) -> None:
+        self.compactions += 1
+        self.compaction_failures_in_a_row = 0
+        self.last_compaction_failure = None
+
+    def compaction_failed(self, reason: str) -> None:
+        self.compaction_failures += 1
+        self.compaction_failures_in_a_row += 1
+        self.last_compaction_failure = reason
 
     @contextmanager
     def commit(self, n_rows: int = 0) -> Iterator[None]:
@@ -79,7 +92,7 @@ class StoreWork:
         self.rows += n_rows
 
     def copy(self) -> "StoreWork":
-        return StoreWork(self.commits.copy(), self.rows, self.compactions, self.compaction_failures)
+        return replace(self, commits=self.commits.copy())
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from cco_knowledge.jobs import Jobs
 from cco_knowledge.metrics import Durations, measure_loop_lag
 from cco_knowledge.parts import Parts
 from cco_knowledge.paths import Home
-from cco_knowledge.rpc import answers, results, snapshot
+from cco_knowledge.rpc import answers, results, snapshot, upkeep
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
@@ -296,6 +296,7 @@ class _Daemon:
             "connections": len(self._peers.connections),
             "queue": parts.engine.facts().queued if parts else 0,
             "embedding": msgspec.to_builtins(parts.engine.facts()) if parts else None,
+            "maintenance": upkeep.maintenance_of(parts.store.work) if parts else None,
             "rss_bytes": process_memory.resident_bytes(),
             "backups": answers.backups_of(await parts.backups.facts()) if parts else None,
         }

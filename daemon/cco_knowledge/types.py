@@ -104,6 +104,8 @@ class StoreFacts:
     """Sizes of the database, for people and for maintenance."""
 
     bytes: int
+    live_bytes: int
+    """Of the data and indexes of the present version."""
     fragments: int
     versions: int
     unindexed_rows: int

@@ -11,7 +11,8 @@ from cco_knowledge.backups import files, shelf
 from cco_knowledge.backups.manifest import NAME, TABLE_FOLDER, Kind, read_manifest
 from cco_knowledge.backups.shelf import Backup
 from cco_knowledge.errors import BackupUnusable, StoreFailed
-from cco_knowledge.store.backup import Advance, back_up
+from cco_knowledge.jobs import Advance
+from cco_knowledge.store.backup import back_up
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.store.scan import scan
@@ -60,7 +61,7 @@ async def backed_up(
         home / "backups",
         kind,
         lambda: store.count(ANY),
-        stand_still=store.stand_still,
+        stand_still=store.alone,
         advance=advance,
     )
 

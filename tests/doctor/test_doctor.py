@@ -370,6 +370,39 @@ def test_a_daemon_of_another_home_and_version(command: Command, home: Path) -> N
     assert __version__ in found["version"]["what"]
 
 
+def test_a_table_that_is_not_kept_in_order(command: Command, home: Path) -> None:
+    status = {
+        "version": __version__,
+        "pid": 4242,
+        "ready": True,
+        "home": str(home),
+        "queue": 0,
+        "rss_bytes": 0,
+        "maintenance": {
+            "compactions": 1,
+            "failures": 4,
+            "failures_in_a_row": 4,
+            "last_failure": "storage_full",
+        },
+    }
+    storage = {
+        "bytes": 400 << 20,
+        "live_bytes": 9 << 20,
+        "fragments": 700,
+        "versions": 9,
+        "unindexed_rows": 1,
+    }
+    stats = {"total_records": 9, "storage": storage}
+    told = Recorded({"system.ping": "pong", "system.status": status, "knowledge.stats": stats})
+    with serving(told, hang_up, told, told) as daemon, held_lock(home):
+        daemon.path.chmod(0o600)
+        found = checks(command, "--socket", str(daemon.path))
+    assert not_ok(found) == {"maintenance": "warning", "files": "warning"}
+    assert found["maintenance"]["fix"] == f"df -h {home}"
+    assert found["files"]["fix"].startswith("kmctl optimize")
+    assert "700 files" in found["files"]["what"]
+
+
 def test_two_daemons_of_one_home(command: Command, home: Path) -> None:
     status = {
         "version": __version__,

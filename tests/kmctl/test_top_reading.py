@@ -33,7 +33,7 @@ heights = st.integers(1, 60)
 
 def snapshot(uptime_s: float, counts: CallCounts | None = None, *, loaded: bool = True) -> Snapshot:
     engine = EngineSeen("a-model", EngineFacts(2, 3, 100, 30, 10), EmbeddingWork(20, 400, 1.5))
-    table = StoreFacts(bytes=12_345_678, fragments=4, versions=5, unindexed_rows=6)
+    table = StoreFacts(12_345_678, live_bytes=9_876_543, fragments=4, versions=5, unindexed_rows=6)
     return Snapshot(
         uptime_s=uptime_s,
         calls=counts or CallCounts(),

@@ -1,11 +1,12 @@
-"""stats, cleanup: what is stored altogether, and making it less."""
+"""stats, cleanup, optimize, verify: what is stored altogether, and keeping it in order."""
 
 from typing import Any
 
 import click
 
+from kmctl import following
 from kmctl.options import Command, Invocation, given
-from kmctl.output import print_facts, print_line, show
+from kmctl.output import print_facts, print_line, print_table, show
 from kmctl.reach import BULK_LIMIT_S, ask
 
 
@@ -31,6 +32,52 @@ def cleanup(invocation: Invocation, /, **options: Any) -> None:
     params = given(options)
     result = ask(invocation, "knowledge.cleanup", params, BULK_LIMIT_S)
     show(invocation, result, lambda _: _print_cleaned(result, "dry_run" in params))
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def optimize(invocation: Invocation, /) -> None:
+    """Fold small files, index all entries and drop old versions now.
+
+    The daemon does this by itself as entries come; stores and searches go on meanwhile. It is a
+    job, which goes on when this command is interrupted.
+    """
+    done = following.run(invocation, "system.optimize", {}, "optimize")
+    show(invocation, done, _print_optimized)
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def verify(invocation: Invocation, /) -> int:
+    """Prove that every entry can be read and agrees with its vectors and the indexes.
+
+    Exit 1 where something does not; what mends it is said. Stores and searches go on meanwhile. It
+    is a job, which goes on when this command is interrupted.
+    """
+    found = following.run(invocation, "system.verify", {}, "verify")
+    show(invocation, found, _print_verified)
+    return 1 if found["problems"] else 0
+
+
+def _print_optimized(done: Any) -> None:
+    rows = [(name, done["before"][name], done["after"][name]) for name in done["before"]]
+    print_table(("", "Before", "After"), rows)
+
+
+def _print_verified(found: Any) -> None:
+    print_line(
+        f"{found['rows']} entries read, {found['look_ups']} look-ups through "
+        f"{found['indexes']} indexes, {found['files']} files"
+    )
+    if found["left_over_files"]:
+        print_line(f"{found['left_over_files']} files are left over; kmctl optimize removes them.")
+    for problem in found["problems"]:
+        print_line(f"{problem['count']} {problem['what']}")
+        if problem["ids"]:
+            more = ", …" if problem["count"] > len(problem["ids"]) else ""
+            print_line(f"    {', '.join(problem['ids'])}{more}")
+        print_line(f"    {problem['mend']}")
+    print_line("Something is wrong." if found["problems"] else "All of it agrees.")
 
 
 def _print_cleaned(result: Any, dry_run: bool) -> None:

@@ -153,6 +153,18 @@ CHECKS = (
         daemon.store,
     ),
     Check(
+        "maintenance",
+        "small files are folded and old versions dropped, without failures",
+        "Searches become slower and the disk fuller; the daemon goes on trying.",
+        daemon.maintenance,
+    ),
+    Check(
+        "files",
+        "the table has few files, rows without index and bytes that nothing needs",
+        "Each search opens all files and looks through such rows one by one.",
+        daemon.files,
+    ),
+    Check(
         "backups",
         "what changed is backed up, and the last scheduled backup did not fail",
         "What no backup holds is lost by a mistake or a damaged store.",

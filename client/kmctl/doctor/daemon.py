@@ -18,7 +18,13 @@ _PROBE_S = 1.0
 _SLOW_MS = 1000.0
 _MUCH_MEMORY_BYTES = 1 << 30
 _FULL = 0.9
+_MANY_FILES = 600
+_MANY_ROWS = 20_000
+_DISK_FACTOR = 3
+_DISK_SPARE_BYTES = 64 << 20
+"""More than maintenance leaves at its worst: 256 files, a quarter of the rows, a second copy."""
 _UNJUDGED = Finding("Not judged: no daemon answers.")
+_NOT_READY = Finding("Not judged: no daemon is ready.")
 
 
 def socket_length(setup: Setup) -> Finding:
@@ -148,9 +154,45 @@ def _model_bytes(setup: Setup) -> int:
     return max((file.stat().st_size for file in setup.home.models.glob("*.gguf")), default=0)
 
 
+def maintenance(setup: Setup) -> Finding:
+    upkeep = setup.status.get("maintenance") if setup.status else None
+    if upkeep is None:
+        return _NOT_READY
+    failed = upkeep["failures_in_a_row"]
+    if failed:
+        what = f"The last tries failed: {failed}, with {upkeep['last_failure']}."
+        full = upkeep["last_failure"] == "storage_full"
+        return warning(
+            what, f"df -h {shlex.quote(str(setup.home.path))}" if full else setup.kmctl("logs")
+        )
+    return Finding(f"{upkeep['compactions']} times since the start, and none failed since then.")
+
+
+def files(setup: Setup) -> Finding:
+    if setup.status is None or not setup.status["ready"]:
+        return _NOT_READY
+    try:
+        facts = setup.ask("knowledge.stats")
+    except KnowledgeError as failure:
+        return error(f"The store cannot be counted: {failure.message}", setup.kmctl("logs"))
+    storage = facts["storage"]
+    what = (
+        f"{storage['fragments']} files, {storage['versions']} versions, "
+        f"{storage['unindexed_rows']} rows without index, {storage['bytes'] / 1e6:.1f} MB for "
+        f"{storage['live_bytes'] / 1e6:.1f} MB in use."
+    )
+    if (
+        max(storage["fragments"], storage["versions"]) > _MANY_FILES
+        or storage["unindexed_rows"] > max(_MANY_ROWS, facts["total_records"] / 2)
+        or storage["bytes"] > _DISK_FACTOR * storage["live_bytes"] + _DISK_SPARE_BYTES
+    ):
+        return warning(what, setup.kmctl("optimize"))
+    return Finding(what)
+
+
 def store(setup: Setup) -> Finding:
     if setup.status is None or not setup.status["ready"]:
-        return Finding("Not judged: no daemon is ready.")
+        return _NOT_READY
     try:
         facts = setup.ask("knowledge.stats")
     except KnowledgeError as failure:

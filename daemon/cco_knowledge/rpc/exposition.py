@@ -137,6 +137,11 @@ def _commits(store: StoreSeen) -> Iterator[Metric]:
     yield _counter(
         "compaction_failures", "Times that folding them failed.", work.compaction_failures
     )
+    yield _gauge(
+        "compaction_failures_in_a_row",
+        "Times that folding them failed since it last did not.",
+        work.compaction_failures_in_a_row,
+    )
 
 
 def _table(table: StoreFacts) -> Iterator[Metric]:
@@ -146,6 +151,9 @@ def _table(table: StoreFacts) -> Iterator[Metric]:
         "table_unindexed_rows", "Rows that an index does not cover yet.", table.unindexed_rows
     )
     yield _gauge("table_bytes", "Bytes of the table on the disk.", table.bytes)
+    yield _gauge(
+        "table_live_bytes", "Of these, data and indexes of the present version.", table.live_bytes
+    )
 
 
 def _backups(backups: BackupsSeen) -> Iterator[Metric]:

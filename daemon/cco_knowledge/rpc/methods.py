@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from cco_knowledge.rpc import handlers, importing, params, results, system
+from cco_knowledge.rpc import handlers, importing, params, results, system, upkeep
 from cco_knowledge.service import KnowledgeService
 
 
@@ -207,6 +207,20 @@ SYSTEM: dict[str, DaemonMethod] = {
         params.NoParams,
         results.Stopping,
         system.shutdown,
+    ),
+    "system.optimize": DaemonMethod(
+        "Fold small files, index all rows and drop old versions now, as a job.",
+        params.NoParams,
+        results.Job,
+        upkeep.optimize,
+        errors=("unavailable", "conflict"),
+    ),
+    "system.verify": DaemonMethod(
+        "Prove, as a job, that all rows can be read and agree with vectors, indexes and files.",
+        params.NoParams,
+        results.Job,
+        upkeep.verify,
+        errors=("unavailable", "conflict"),
     ),
     "job.list": DaemonMethod(
         "List long work, also what a former process began, as what became of it.",

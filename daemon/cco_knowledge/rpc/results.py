@@ -139,6 +139,7 @@ class Deleted(TypedDict):
 
 class Storage(TypedDict):
     bytes: Annotated[int, about("Size on the disk.")]
+    live_bytes: Annotated[int, about("Of these, the data and indexes of the present version.")]
     fragments: Annotated[int, about("Data files of the table.")]
     versions: Annotated[int, about("Versions of the table that are kept.")]
     unindexed_rows: Annotated[int, about("Rows that the indexes do not hold yet.")]
@@ -215,6 +216,15 @@ class Queue(TypedDict):
     cache_misses: Annotated[int, about("Passages that were not.")]
 
 
+class Maintenance(TypedDict):
+    compactions: Annotated[int, about("Times that small files were folded since the start.")]
+    failures: Annotated[int, about("Times that this failed.")]
+    failures_in_a_row: Annotated[int, about("Since the last time that it did not.")]
+    last_failure: Annotated[
+        str | None, about("The reason, as in an error's `data.reason`, while it fails.")
+    ]
+
+
 class Backups(TypedDict):
     newest: Annotated[str | None, about("The name of the newest one in the home.")]
     newest_at: Annotated[str | None, about("When it was made.")]
@@ -249,6 +259,9 @@ class Status(TypedDict):
     connections: Annotated[int, about("Connections that are open.")]
     queue: Annotated[int, about("Passages that wait for the model or are worked on.")]
     embedding: Annotated[Queue | None, about("The model at work; null while it loads.")]
+    maintenance: Annotated[
+        Maintenance | None, about("The upkeep of the table; null while it is opened.")
+    ]
     rss_bytes: Annotated[int, about("Memory that the process holds.")]
     backups: Annotated[Backups | None, about("Of the store; null while it loads.")]
 

@@ -17,13 +17,12 @@ from cco_knowledge.backups.manifest import (
 )
 from cco_knowledge.backups.shelf import UNFINISHED, Backup
 from cco_knowledge.errors import BackupUnusable, StoreFailed
+from cco_knowledge.jobs import Advance
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.scan import Scanned, Unreadable, scan
 from cco_knowledge.timestamps import format_timestamp, utc_now
 
 _T = TypeVar("_T")
-Advance = Callable[[int, int | None], None]
-"""Told how many bytes have been read back, and of how many."""
 StandStill = Callable[[Callable[[], Awaitable[int]]], Awaitable[int]]
 """Runs something while nothing changes the table, and returns what that does."""
 

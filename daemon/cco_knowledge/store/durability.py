@@ -6,6 +6,7 @@ import errno
 import fcntl
 import itertools
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,8 +21,9 @@ class Disk:
     schedules the writes and F_FULLFSYNC on one file waits for the drive.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, table: str = "knowledge") -> None:
         self._folder = folder
+        self.table = folder / f"{table}.lance"
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         self._libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,6 +40,9 @@ class Disk:
         elif self._libc.syncfs(self._descriptor) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self._folder).free
 
     def measure(self) -> tuple[int, int]:
         """Bytes of the tables in the folder, and their versions.

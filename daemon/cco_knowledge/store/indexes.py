@@ -57,6 +57,7 @@ _INDEXES = {
     "agent": Bitmap,
     "metadata_digests": LabelList,
 }
+INDEXED_COLUMNS = tuple(_INDEXES)
 
 
 async def ensure_indexes(table: Any) -> None:

@@ -48,6 +48,38 @@ class Page:
     next_start: PageStart | None
 
 
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    before: StoreFacts
+    after: StoreFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that does not agree with the rest."""
+
+    kind: str
+    what: str
+    count: int
+    ids: Sequence[str]
+    """Of entries, where it is about those; the first ten."""
+    mend: str
+    """What a person does about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    rows: int
+    """That were read and found right or wrong."""
+    indexes: int
+    look_ups: int
+    """Through the indexes, compared with what the rows hold."""
+    files: int
+    left_over_files: int
+    """Of no version: of writers that were killed, or that write just now. No problem."""
+    problems: Sequence[Problem]
+
+
 class Store(Protocol):
     async def insert(self, drafts: Sequence[Draft]) -> list[Stored | Exception]:
         """One outcome a draft, in order: durable when this returns, and in the next search.

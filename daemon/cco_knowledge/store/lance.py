@@ -12,22 +12,25 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from cco_knowledge.errors import Conflict, NotFound, StartRefused
+from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
-from cco_knowledge.store import duplicates, schema
-from cco_knowledge.store.compaction import Compaction
+from cco_knowledge.store import duplicates, opening, schema
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import category, translated
 from cco_knowledge.store.filters import both, one_of, quoted
 from cco_knowledge.store.indexes import ensure_indexes
-from cco_knowledge.store.interface import Draft, Stored
-from cco_knowledge.store.native import Scannable, lance, pa, panics_caught
+from cco_knowledge.store.interface import Draft, Optimized, Stored, Verified
+from cco_knowledge.store.kept_files import clear_up
+from cco_knowledge.store.maintenance import Maintenance
+from cco_knowledge.store.native import Scannable, panics_caught
 from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.upgrades import upgrade
+from cco_knowledge.store.upsert import upsert
+from cco_knowledge.store.verification import Verification
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, ModelIdentity, Passage, StoreFacts
 
-TABLE = "knowledge"
 _KEY_COLUMNS = ("id", "content_digest", "migration_record")
 _T = TypeVar("_T")
 
@@ -35,8 +38,9 @@ _T = TypeVar("_T")
 class LanceStore(LanceReads):
     """Implements `store.interface.Store`. Made by `open`, ended by `close`."""
 
-    def __init__(self, connection: Any, table: Any, disk: Disk) -> None:
+    def __init__(self, folder: opening.Folder, connection: Any, table: Any, disk: Disk) -> None:
         super().__init__(table)
+        self._folder = folder
         self._connection = connection
         self._disk = disk
         self._schema: Any = None
@@ -45,7 +49,7 @@ class LanceStore(LanceReads):
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
         self.work = StoreWork()
-        self._compaction = Compaction(table, self.work)
+        self._maintenance = Maintenance(self, table, disk, self._disk_thread, self.work)
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -55,27 +59,25 @@ class LanceStore(LanceReads):
         Raises:
             StartRefused: another model's store, another schema, or one that cannot be read.
         """
-        _make_folder(folder)
-        session = lance.Session(
-            index_cache_size_bytes=cache_bytes // 2, metadata_cache_size_bytes=cache_bytes // 2
-        )
+        opening.make_folder(folder)
+        place = opening.Folder(folder, cache_bytes)
+        disk = Disk(folder)
         try:
+            clear_up(disk.table)
             with panics_caught():
-                connection = await lance.connect(
-                    str(folder), None, None, None, None, None, None, None, session
-                )
-                table = await _open_table(connection, model)
+                connection = await place.connect()
+                table = await opening.open_table(connection, model)
                 version = schema.check_schema(await table.schema(), model)
                 if version < schema.SCHEMA_VERSION:
                     await upgrade(table, version, model, folder)
-                await _ensure_primary_key(table)
+                await opening.ensure_primary_key(table)
                 await ensure_indexes(table)
-                store = cls(connection, table, Disk(folder))
+                store = cls(place, connection, table, disk)
                 store._schema = await table.schema()
                 await store._learn_all()
                 await store._sync()
                 await store.prepare()
-                await store._compaction.take_over()
+                await store._maintenance.take_over()
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
                 f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
@@ -100,10 +102,10 @@ class LanceStore(LanceReads):
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
+        await self._maintenance.close()
         self._writer.close()
         if self._writing is not None:
             await self._writing
-        await self._compaction.finish()
         self._table.close()
         self._connection.close()
         self._disk_thread.shutdown()
@@ -121,7 +123,7 @@ class LanceStore(LanceReads):
             successor = await self._successor(entry, stored.entry)
             marks = replace(entry, superseded_by=successor[0], superseded_at=successor[1])
             changed = EmbeddedEntry(marks, passages or stored.passages)
-            await self._merge([await self._to_batch([changed])])
+            await upsert(self._table, self._schema, [await self._to_batch([changed])])
             self._learn(changed)
 
         await self._change(apply)
@@ -167,6 +169,31 @@ class LanceStore(LanceReads):
 
         return await self._change(apply)
 
+    async def optimize(self, advance: Advance) -> Optimized:
+        """Fold small files, index all rows and drop old versions now; what there was, and is.
+
+        Cancelling lets the step that runs come to its end in the background.
+
+        Raises:
+            StorageFull, StoreFailed: the table is as it was, or a step better.
+        """
+        before = await self.facts()
+        await self._maintenance.optimize(advance)
+        return Optimized(before, await self.facts())
+
+    async def verify(self, advance: Advance) -> Verified:
+        """Look at every row, index and file as they are now. Cancelling ends it cleanly.
+
+        Raises:
+            StoreFailed: the table cannot be opened at all.
+        """
+        async with self._maintenance.files_kept():
+            with translated("verification"):
+                table = await opening.reopen_table(self._connection)
+                return await Verification(
+                    table, self._schema.names, self._disk.table, advance
+                ).run()
+
     async def facts(self) -> StoreFacts:
         loop = asyncio.get_running_loop()
         with translated("stats"):
@@ -177,6 +204,7 @@ class LanceStore(LanceReads):
             bytes=size_bytes,
             fragments=int(stats["fragment_stats"]["num_fragments"]),
             versions=versions,
+            live_bytes=int(stats["total_bytes"]),
             unindexed_rows=max((index.num_unindexed_rows or 0 for index in indices), default=0),
         )
 
@@ -198,13 +226,14 @@ class LanceStore(LanceReads):
             self._disk.check_present()
             if decided.successors:
                 # NOTE: an append and a compaction get along; an update would make it fail.
-                await self._compaction.finish()
-                self._has_superseded = True
-                await self._merge([batch, *await self._superseded_rows(decided.successors)])
+                async with self._maintenance.no_folding():
+                    self._has_superseded = True
+                    rows = await self._superseded_rows(decided.successors)
+                    await upsert(self._table, self._schema, [batch, *rows])
             else:
                 await self._table.add(Scannable(batch), "append")
             await self._sync()
-        self._compaction.after_commit(batch.num_rows)
+        self._maintenance.after_commit(batch.num_rows)
 
     async def _known(self, drafts: Sequence[Draft]) -> duplicates.Known:
         """The stored entries that share an id or the content with a draft, or that it replaces."""
@@ -231,13 +260,6 @@ class LanceStore(LanceReads):
             for by in [successors[row.column("id")[0].as_py()]]
             if row.column("superseded_by")[0].as_py() != by.id
         ]
-
-    async def _merge(self, batches: Sequence[Any]) -> None:
-        """Rows in place of those with the same id, and the others beside them; one commit."""
-        aligned = [pa.record_batch(batch.columns, schema=self._schema) for batch in batches]
-        await self._table.execute_merge_insert(
-            pa.RecordBatchReader.from_batches(self._schema, aligned), _UPSERT_BY_ID
-        )
 
     async def _delete(self, condition: str | None) -> int:
         """How many rows went. What points to them points past them before."""
@@ -272,28 +294,31 @@ class LanceStore(LanceReads):
         self._has_passages |= len(embedded.passages) > 1
         self._has_superseded |= embedded.entry.superseded_by is not None
 
-    async def stand_still(self, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def alone(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Run `work` while nothing else changes the table or its files."""
 
-        async def alone() -> _T:
-            # NOTE: an append and a compaction get along; a delete or update would make it fail.
-            await self._compaction.finish()
-            try:
+        async def change() -> _T:
+            # NOTE: an append gets along with folding; a delete or update would make it fail.
+            async with self._maintenance.no_folding():
                 return await work()
-            finally:
-                self._compaction.after_commit(0, 0)  # it still has to do what it was stopped at
 
-        return await self._writer.change(alone)
+        return await self._writer.change(change)
 
     async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
         async def commit() -> _T:
             with translated("write"), self.work.commit():
                 result = await apply()
                 await self._sync()
-            self._compaction.after_commit()
+            self._maintenance.after_commit()
             return result
 
-        return await self.stand_still(commit)
+        return await self.alone(commit)
+
+    async def reopen(self) -> Any:
+        # The former handles are not closed: reads that have begun use them to their end.
+        self._connection = await self._folder.connect()
+        self._table = await opening.reopen_table(self._connection)
+        return self._table
 
     async def _sync(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)
@@ -356,43 +381,3 @@ def _first_kept(target: str, pointers: Mapping[str, str], gone: set[str]) -> str
     while following in gone:
         following = pointers.get(following)
     return following
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StartRefused(
-            f"The folder {folder} for the store cannot be made: {error.strerror}. Move away "
-            "what is in its place."
-        ) from error
-
-
-_UPSERT_BY_ID = {
-    "on": ["id"],
-    "when_matched_update_all": True,
-    "when_matched_update_all_condition": None,
-    "when_not_matched_insert_all": True,
-    "when_not_matched_by_source_delete": False,
-    "when_not_matched_by_source_condition": None,
-    "when_not_matched_by_source_condition_expr": None,
-    "timeout": None,
-    # NOTE: the index on `id` makes LanceDB's upserts duplicate rows under races (lance#8949).
-    "use_index": False,
-    "use_lsm": None,
-    "validate_single_shard": None,
-}
-
-
-async def _open_table(connection: Any, model: ModelIdentity) -> Any:
-    if TABLE in await connection.table_names(None, None, None):
-        return await connection.open_table(TABLE, None, None, None, None)
-    return await connection.create_empty_table(
-        TABLE, "create", schema.table_schema(model), None, None, None
-    )
-
-
-async def _ensure_primary_key(table: Any) -> None:
-    """Without it LanceDB's upserts duplicate new keys silently (lancedb#2463)."""
-    if not (await table.schema()).field("id").metadata:
-        await table.set_unenforced_primary_key(["id"])

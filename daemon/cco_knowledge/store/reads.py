@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import ANY, Page
-from cco_knowledge.store.native import pa
+from cco_knowledge.store.native import pa, panics_caught
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals, Vector
 
+_T = TypeVar("_T")
 _HAS_PASSAGES = "passages IS NOT NULL"
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
 _SCAN_BATCH_ROWS = 8192
@@ -63,7 +64,7 @@ class LanceReads:
         query.with_row_id()
         query.limit(limit)
         with translated("search"):
-            return [match async for match in _matches(await query.execute(None, None), "_score")]
+            return _matches(await _rows(lambda: query.execute(None, None)), "_score")
 
     async def embedded(
         self, ids: Sequence[str], filters: Filters = ANY, found: Sequence[Match] = ()
@@ -80,7 +81,7 @@ class LanceReads:
 
     async def count(self, filters: Filters) -> int:
         with translated("query"):
-            return int(await self._table.count_rows(self._predicate(filters)))
+            return await self._count(self._predicate(filters))
 
     async def query(
         self,
@@ -98,7 +99,7 @@ class LanceReads:
         query.order_by(_ordering(order_by, descending=descending))
         query.limit(limit + 1)
         with translated("query"):
-            total = await self._table.count_rows(condition)
+            total = await self._count(condition)
             entries = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
         page = entries[:limit]
         more = len(entries) > limit
@@ -135,28 +136,8 @@ class LanceReads:
         query = self._table.query()
         _where(query, self._predicate(filters))
         query.select_columns(["type", "agent", "project_id", "timestamp"])
-        counts: dict[str, Counter[str]] = {
-            "type": Counter(),
-            "agent": Counter(),
-            "project_id": Counter(),
-        }
-        total, oldest, newest = 0, None, None
         with translated("stats"):
-            async for batch in await query.execute(_SCAN_BATCH_ROWS, None):
-                total += batch.num_rows
-                for column, counter in counts.items():
-                    counter.update(batch.column(column).to_pylist())
-                times = batch.column("timestamp").to_pylist()
-                oldest = min([*times, oldest] if oldest else times)
-                newest = max([*times, newest] if newest else times)
-        return Totals(
-            total_records=total,
-            by_type=dict(counts["type"].most_common()),
-            by_agent=dict(counts["agent"].most_common()),
-            by_project=dict(counts["project_id"].most_common()),
-            oldest_record=oldest,
-            newest_record=newest,
-        )
+            return await _again_if_folded(lambda: _totals(query))
 
     def _predicate(self, filters: Filters) -> str | None:
         if not self._has_superseded and not filters.include_superseded:
@@ -189,8 +170,11 @@ class LanceReads:
         query.with_row_id()
         query.limit(limit)
         _where(query, condition)
-        distances = _matches(await query.execute(), "_distance")
-        return [replace(match, score=1.0 - match.score) async for match in distances]
+        distances = _matches(await _rows(query.execute), "_distance")
+        return [replace(match, score=1.0 - match.score) for match in distances]
+
+    async def _count(self, condition: str | None) -> int:
+        return int(await _again_if_folded(lambda: self._table.count_rows(condition)))
 
     async def _entries(self, condition: str | None) -> list[Entry]:
         batches = await self._select(schema.ENTRY_COLUMNS, condition)
@@ -237,13 +221,37 @@ class LanceReads:
         return [batch for batch in await _collect(query) if batch.num_rows]
 
 
-async def _matches(stream: Any, column: str) -> AsyncIterator[Match]:
-    async for batch in stream:
-        for row in zip(
-            *(batch.column(name).to_pylist() for name in (*_MATCH_COLUMNS, column, "_rowid")),
-            strict=True,
-        ):
-            yield Match(*row)
+def _matches(batches: Iterable[Any], column: str) -> list[Match]:
+    names = (*_MATCH_COLUMNS, column, "_rowid")
+    return [
+        Match(*row)
+        for batch in batches
+        for row in zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+    ]
+
+
+async def _totals(query: Any) -> Totals:
+    counts: dict[str, Counter[str]] = {
+        "type": Counter(),
+        "agent": Counter(),
+        "project_id": Counter(),
+    }
+    total, oldest, newest = 0, None, None
+    async for batch in await query.execute(_SCAN_BATCH_ROWS, None):
+        total += batch.num_rows
+        for column, counter in counts.items():
+            counter.update(batch.column(column).to_pylist())
+        times = batch.column("timestamp").to_pylist()
+        oldest = min([*times, oldest] if oldest else times)
+        newest = max([*times, newest] if newest else times)
+    return Totals(
+        total_records=total,
+        by_type=dict(counts["type"].most_common()),
+        by_agent=dict(counts["agent"].most_common()),
+        by_project=dict(counts["project_id"].most_common()),
+        oldest_record=oldest,
+        newest_record=newest,
+    )
 
 
 def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
@@ -260,4 +268,20 @@ def _where(query: Any, condition: str | None) -> None:
 
 
 async def _collect(query: Any) -> list[Any]:
-    return [batch async for batch in await query.execute(_SCAN_BATCH_ROWS, None)]
+    return await _rows(lambda: query.execute(_SCAN_BATCH_ROWS, None))
+
+
+async def _rows(execute: Callable[[], Awaitable[Any]]) -> list[Any]:
+    async def batches() -> list[Any]:
+        return [batch async for batch in await execute()]
+
+    return await _again_if_folded(batches)
+
+
+async def _again_if_folded(read: Callable[[], Awaitable[_T]]) -> _T:
+    """Maintenance may take away the files of the version that a read began with."""
+    try:
+        with panics_caught():
+            return await read()
+    except (RuntimeError, ValueError, OSError):
+        return await read()

@@ -37,6 +37,8 @@ ENTRY_COLUMNS = (
     "migration_record",
 )
 EMBEDDED_COLUMNS = (*ENTRY_COLUMNS, "vector", "passages", "passage_spans")
+DERIVED_COLUMNS = ("content_digest", "metadata_digests", "terms")
+"""What is computed from the entry's own columns."""
 _REQUIRED_COLUMNS = ENTRY_COLUMNS[1:8]
 _DIGEST_BYTES = 16
 
@@ -143,7 +145,7 @@ def to_entries(batch: Any) -> list[Entry]:
 
 def to_cosines(batch: Any, vector: Vector) -> dict[str, float]:
     """Of each row's first passage, by id."""
-    rows = zip(batch.column("id").to_pylist(), _vector_list(batch.column("vector")), strict=True)
+    rows = zip(batch.column("id").to_pylist(), vector_list(batch.column("vector")), strict=True)
     return {entry_id: cosine(vector, first) for entry_id, first in rows}
 
 
@@ -160,7 +162,7 @@ def to_embedded(batch: Any) -> list[EmbeddedEntry]:
     """Of a batch of at least `EMBEDDED_COLUMNS`."""
     rows = zip(
         to_entries(batch),
-        _vector_list(batch.column("vector")),
+        vector_list(batch.column("vector")),
         batch.column("passages"),
         batch.column("passage_spans").to_pylist(),
         strict=True,
@@ -172,7 +174,7 @@ def to_embedded(batch: Any) -> list[EmbeddedEntry]:
 
 
 def _passages(first: Vector, further: Any, spans: Sequence[int]) -> list[Passage]:
-    vectors = [first, *(_vector_list(further.values) if further.is_valid else ())]
+    vectors = [first, *(vector_list(further.values) if further.is_valid else ())]
     bounds = zip(spans[::2], spans[1::2], vectors, strict=True)
     return [Passage(start, end, vector) for start, end, vector in bounds]
 
@@ -200,7 +202,7 @@ def _spans(passages: Sequence[Passage]) -> list[int]:
     return [bound for passage in passages for bound in (passage.start, passage.end)]
 
 
-def _vector_list(vectors: Any) -> list[Vector]:
+def vector_list(vectors: Any) -> list[Vector]:
     """The vectors of a fixed-size list array.
 
     Not with `flatten`: it imports pyarrow.compute, and that numpy.
