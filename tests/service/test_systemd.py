@@ -31,11 +31,15 @@ def test_the_first_request_starts_it_and_none_is_refused_when_it_dies(
     assert found["daemon"] == ("ok", "No daemon runs; systemd starts it at the next request.")
     assert found["open-files"] == ("ok", "The service has a limit of its own.")
     assert found["socket"][0] == "ok"
+    assert "until you log out; loginctl enable-linger keeps it" in found["service"][1]
     assert systemd.main_pid() == 0
 
     entry = systemd.json("kmctl store 'The night shift starts at ten'")["id"]
     first = systemd.main_pid()
     assert first != 0
+    checks = json.loads(systemd.sh("kmctl doctor --json").out)["checks"]
+    (sandbox,) = [check["what"] for check in checks if check["name"] == "sandbox"]
+    assert sandbox == "The kernel holds the service to its sandbox."
     assert "cco-knowledge.service, active (running), 0 restarts" in systemd.sh("kmctl status").out
     state = systemd.json("kmctl service status")
     assert (state["installed"], state["enabled"], state["hardened"]) == (True, True, False)

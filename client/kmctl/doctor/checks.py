@@ -105,6 +105,12 @@ CHECKS = (
         service.service,
     ),
     Check(
+        "sandbox",
+        "the kernel holds a service of systemd to what its units forbid",
+        "Otherwise a fault in the daemon could reach all that you can.",
+        service.sandbox,
+    ),
+    Check(
         "socket-length",
         "the path of the socket is short enough",
         "The operating system limits it.",
