@@ -19,6 +19,7 @@ import model_cache
 from bench.texts import texts
 from cco_knowledge_client import KnowledgeClient
 from process import Daemon, wait_until
+from prometheus_text import measured
 
 _SAMPLES = 200
 _DELETE_EVERY = 10
@@ -95,7 +96,7 @@ def _sample(daemon: Daemon, knowledge: KnowledgeClient, begun_s: float) -> Sampl
         versions=storage["versions"],
         unindexed_rows=storage["unindexed_rows"],
         disk_bytes=storage["bytes"] + _deleted_bytes(process),
-        live_bytes=storage["live_bytes"],
+        live_bytes=int(measured(daemon.socket_path).value("cco_knowledge_table_live_bytes")),
         open_files=len(list((process / "fd").iterdir())),
         threads=len(list((process / "task").iterdir())),
         resident_bytes=knowledge.call("system.status")["rss_bytes"],

@@ -38,8 +38,10 @@ def test_optimize_and_verify_are_jobs(daemon: Daemon) -> None:
     assert (begun["kind"], begun["state"]) == ("optimize", "running")
     job = daemon.call("job.wait", {"id": begun["id"]})
     assert (job["state"], job["done"], job["total"]) == ("done", 250, 250)
-    assert job["result"]["after"] == daemon.call("knowledge.stats")["storage"]
-    assert job["result"]["after"]["fragments"] == 1
+    after = job["result"]["after"]
+    assert 0 < after.pop("live_bytes") <= after["bytes"]
+    assert after == daemon.call("knowledge.stats")["storage"]
+    assert after["fragments"] == 1
     begun = daemon.call("system.verify")
     job = daemon.call("job.wait", {"id": begun["id"]})
     assert (job["state"], job["done"], job["total"]) == ("done", 250, 250)
@@ -92,8 +94,8 @@ def test_maintenance_is_told(daemon: Daemon) -> None:
     now = measured(daemon.socket_path)
     assert now.value("cco_knowledge_compactions_total") == after["compactions"]
     assert now.value("cco_knowledge_compaction_failures_in_a_row") == 0
-    storage = daemon.call("knowledge.stats")["storage"]
-    assert now.value("cco_knowledge_table_live_bytes") == storage["live_bytes"]
+    size_bytes = daemon.call("knowledge.stats")["storage"]["bytes"]
+    assert 0 < now.value("cco_knowledge_table_live_bytes") <= size_bytes
 
 
 def test_what_a_killed_daemon_left_is_folded_by_the_next(start_daemon: StartDaemon) -> None:

@@ -346,6 +346,10 @@ def hang_up(peer: Peer) -> None:
     peer.read()
 
 
+def not_measured(_peer: Peer) -> None:
+    """No answer to HTTP."""
+
+
 def test_a_daemon_of_another_home_and_version(command: Command, home: Path) -> None:
     status = {
         "version": "0.0.1",
@@ -387,14 +391,13 @@ def test_a_table_that_is_not_kept_in_order(command: Command, home: Path) -> None
     }
     storage = {
         "bytes": 400 << 20,
-        "live_bytes": 9 << 20,
         "fragments": 700,
         "versions": 9,
         "unindexed_rows": 1,
     }
     stats = {"total_records": 9, "storage": storage}
     told = Recorded({"system.ping": "pong", "system.status": status, "knowledge.stats": stats})
-    with serving(told, hang_up, told, told) as daemon, held_lock(home):
+    with serving(told, hang_up, told, told, not_measured) as daemon, held_lock(home):
         daemon.path.chmod(0o600)
         found = checks(command, "--socket", str(daemon.path))
     assert not_ok(found) == {"maintenance": "warning", "files": "warning"}

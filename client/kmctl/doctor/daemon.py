@@ -13,6 +13,7 @@ from kmctl.daemon_log import last_refusal
 from kmctl.doctor.finding import Finding, error, warning
 from kmctl.doctor.setup import Setup
 from kmctl.home_lock import hold, holder
+from kmctl.scrape import samples_of, scrape
 
 _PROBE_S = 1.0
 _SLOW_MS = 1000.0
@@ -23,6 +24,7 @@ _MANY_ROWS = 20_000
 _DISK_FACTOR = 3
 _DISK_SPARE_BYTES = 64 << 20
 """More than maintenance leaves at its worst: 256 files, a quarter of the rows, a second copy."""
+_LIVE_BYTES = "cco_knowledge_table_live_bytes"
 _UNJUDGED = Finding("Not judged: no daemon answers.")
 _NOT_READY = Finding("Not judged: no daemon is ready.")
 
@@ -176,18 +178,28 @@ def files(setup: Setup) -> Finding:
     except KnowledgeError as failure:
         return error(f"The store cannot be counted: {failure.message}", setup.kmctl("logs"))
     storage = facts["storage"]
+    live_bytes = _live_bytes(setup, unless_told=storage["bytes"])
     what = (
         f"{storage['fragments']} files, {storage['versions']} versions, "
         f"{storage['unindexed_rows']} rows without index, {storage['bytes'] / 1e6:.1f} MB for "
-        f"{storage['live_bytes'] / 1e6:.1f} MB in use."
+        f"{live_bytes / 1e6:.1f} MB in use."
     )
     if (
         max(storage["fragments"], storage["versions"]) > _MANY_FILES
         or storage["unindexed_rows"] > max(_MANY_ROWS, facts["total_records"] / 2)
-        or storage["bytes"] > _DISK_FACTOR * storage["live_bytes"] + _DISK_SPARE_BYTES
+        or storage["bytes"] > _DISK_FACTOR * live_bytes + _DISK_SPARE_BYTES
     ):
         return warning(what, setup.kmctl("optimize"))
     return Finding(what)
+
+
+def _live_bytes(setup: Setup, *, unless_told: float) -> float:
+    try:
+        samples = samples_of(scrape(setup.socket, _PROBE_S))
+        told = [each.value for each in samples if each.name == _LIVE_BYTES]
+    except KnowledgeError:
+        return unless_told
+    return told[0] if told else unless_told
 
 
 def store(setup: Setup) -> Finding:

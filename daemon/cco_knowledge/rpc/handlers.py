@@ -111,6 +111,7 @@ async def delete(service: KnowledgeService, given: params.DeleteParams) -> resul
 
 async def stats(service: KnowledgeService, given: params.StatsParams) -> results.Stats:
     totals = await service.totals(given.project_id)
+    facts = await service.store_facts()
     return {
         "total_records": totals.total_records,
         "by_type": totals.by_type,
@@ -118,7 +119,12 @@ async def stats(service: KnowledgeService, given: params.StatsParams) -> results
         "by_project": totals.by_project,
         "oldest_record": totals.oldest_record,
         "newest_record": totals.newest_record,
-        "storage": msgspec.to_builtins(await service.store_facts()),
+        "storage": {
+            "bytes": facts.bytes,
+            "fragments": facts.fragments,
+            "versions": facts.versions,
+            "unindexed_rows": facts.unindexed_rows,
+        },
         "model": msgspec.to_builtins(service.model),
     }
 

@@ -139,7 +139,6 @@ class Deleted(TypedDict):
 
 class Storage(TypedDict):
     bytes: Annotated[int, about("Size on the disk.")]
-    live_bytes: Annotated[int, about("Of these, the data and indexes of the present version.")]
     fragments: Annotated[int, about("Data files of the table.")]
     versions: Annotated[int, about("Versions of the table that are kept.")]
     unindexed_rows: Annotated[int, about("Rows that the indexes do not hold yet.")]

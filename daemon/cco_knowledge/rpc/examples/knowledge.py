@@ -235,7 +235,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                 "newest_record": "2024-05-02T09:30:00.000Z",
                 "storage": {
                     "bytes": 120286,
-                    "live_bytes": 63194,
                     "fragments": 1,
                     "versions": 15,
                     "unindexed_rows": 1,
