@@ -111,11 +111,11 @@ def _stop(administrator: Administrator) -> None:
 def _upgrade(administrator: Administrator) -> None:
     """What this daemon wrote becomes what an older one had written."""
     backups = administrator.home / "backups"
-    n_backups = len(list(backups.glob(f"*-schema-{_OLDER}-*")))
+    n_backups = len(list(backups.glob("*-upgrade*")))
     administrator.kmctl("stop")
     older_store.write_as_version(administrator.home / "knowledge", _OLDER)
     administrator.kmctl("start", "--detach")
-    assert len(list(backups.glob(f"*-schema-{_OLDER}-*"))) == n_backups + 1
+    assert len(list(backups.glob("*-upgrade*"))) == n_backups + 1
 
 
 _ACTIONS: Final = {"restart": _restart, "stop": _stop, "upgrade": _upgrade}

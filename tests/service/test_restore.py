@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from cco_knowledge.backups.manifest import NAME
 from service.private_systemd import PrivateSystemd
 from tables import rewrite
 
 
+@pytest.mark.usefixtures("_sees_the_interpreter")
 def test_a_restore_acts_through_systemd(systemd: PrivateSystemd) -> None:
     systemd.json("kmctl service install --hardened")
     kept = systemd.json("kmctl store 'Before the backup'")["id"]
