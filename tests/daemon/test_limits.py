@@ -262,13 +262,14 @@ def test_an_idle_connection_stays(stalled: Stalled, idle: str) -> None:
         assert raw.line()["result"] == "pong"
 
 
+@pytest.mark.timeout(300)
 def test_a_client_that_sends_more_than_can_be_done_in_ten_seconds_is_served(
     daemon: Daemon,
 ) -> None:
     """While it is busy the daemon stops reading, in the middle of a line: its own doing."""
     texts = [f"{number} " + "some words to embed " * 700 for number in range(45)]
     lines = [encoded(request("embedding.embed", {"texts": [t]}, n)) for n, t in enumerate(texts)]
-    with daemon.raw(timeout_s=110) as raw:
+    with daemon.raw(timeout_s=280) as raw:
         sender = threading.Thread(target=send_all, args=(raw, b"\n".join(lines) + b"\n"))
         sender.start()
         try:
