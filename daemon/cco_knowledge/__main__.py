@@ -52,6 +52,7 @@ def _serve(options: argparse.Namespace, service_manager: ServiceManager) -> None
     from cco_knowledge import runtime
 
     runtime.run(
+        loaded,
         load,
         service_manager,
         listening_fd=options.listening_fd,

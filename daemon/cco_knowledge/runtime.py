@@ -63,6 +63,7 @@ Load = Callable[[], LoadedConfig]
 
 
 def run(
+    loaded: LoadedConfig,
     load: Load,
     service_manager: ServiceManager,
     *,
@@ -71,12 +72,12 @@ def run(
 ) -> None:
     """Serve until a signal or a call asks to stop.
 
-    `listening_fd`: the socket of this daemon, made by who starts it; None: it makes one.
+    `load` reads the configuration again, for a reload. `listening_fd`: the socket of this daemon,
+    made by who starts it; None: it makes one.
 
     Raises:
         StartRefused: before anything was changed.
     """
-    loaded = load()
     with listen.locked(loaded.home.lock):
         swap.settle(loaded.home.data)
         shelf.sweep(loaded.home.backups)

@@ -4,6 +4,7 @@ import shlex
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 from cco_knowledge.errors import StartRefused
 from cco_knowledge.paths import Home, check_socket_path
@@ -171,12 +172,9 @@ def maintenance(setup: Setup) -> Finding:
 
 
 def files(setup: Setup) -> Finding:
-    if setup.status is None or not setup.status["ready"]:
-        return _NOT_READY
-    try:
-        facts = setup.ask("knowledge.stats")
-    except KnowledgeError as failure:
-        return error(f"The store cannot be counted: {failure.message}", setup.kmctl("logs"))
+    facts = _counted(setup)
+    if isinstance(facts, Finding):
+        return facts
     storage = facts["storage"]
     live_bytes = _live_bytes(setup, unless_told=storage["bytes"])
     what = (
@@ -203,11 +201,19 @@ def _live_bytes(setup: Setup, *, unless_told: float) -> float:
 
 
 def store(setup: Setup) -> Finding:
+    facts = _counted(setup)
+    if isinstance(facts, Finding):
+        return facts
+    size_bytes = facts["storage"]["bytes"]
+    return Finding(f"{facts['total_records']} entries in {size_bytes / 1e6:.1f} MB.")
+
+
+def _counted(setup: Setup) -> dict[str, Any] | Finding:
+    """`knowledge.stats`, or why it is not to be had."""
     if setup.status is None or not setup.status["ready"]:
         return _NOT_READY
     try:
-        facts = setup.ask("knowledge.stats")
+        facts: dict[str, Any] = setup.ask("knowledge.stats")
     except KnowledgeError as failure:
         return error(f"The store cannot be counted: {failure.message}", setup.kmctl("logs"))
-    size_bytes = facts["storage"]["bytes"]
-    return Finding(f"{facts['total_records']} entries in {size_bytes / 1e6:.1f} MB.")
+    return facts
