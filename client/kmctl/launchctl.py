@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 from cco_knowledge.errors import DeadlineExceeded
-from kmctl.service_manager import ServiceManagerFailed
+from kmctl.service_manager import LIMIT_S, ServiceManagerFailed, ask
 
-_LIMIT_S = 150.0
 _POLL_S = 0.1
 _STILL_STOPPING = 36
 """An exit code of bootout: EINPROGRESS of Darwin."""
@@ -39,12 +38,12 @@ def bootstrap(agent: Path) -> None:
 def bootout(label: str) -> None:
     """Returns when it is gone: while it ends, launchd refuses to load it anew."""
     asked = _run("bootout", _target(label))
-    end_s = time.monotonic() + _LIMIT_S
+    end_s = time.monotonic() + LIMIT_S
     while is_loaded(label):
         if asked.returncode not in (0, _STILL_STOPPING):
             raise ServiceManagerFailed(f"launchctl cannot stop {label}: {_said(asked)}")
         if time.monotonic() > end_s:
-            raise DeadlineExceeded(f"launchd is still stopping {label} after {_LIMIT_S:g} s.")
+            raise DeadlineExceeded(f"launchd is still stopping {label} after {LIMIT_S:g} s.")
         time.sleep(_POLL_S)
 
 
@@ -92,16 +91,7 @@ def _do(*arguments: str) -> None:
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = ["launchctl", *arguments]
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DeadlineExceeded(
-            f"{' '.join(command)} is still at work after {_LIMIT_S:g} s. "
-            "How it goes: kmctl service status"
-        ) from error
+    return ask(["launchctl", *arguments])
 
 
 def _said(ended: "subprocess.CompletedProcess[str]") -> str:

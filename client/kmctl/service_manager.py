@@ -1,12 +1,16 @@
 """What kmctl asks of the user's service manager, whichever the system has."""
 
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from cco_knowledge.errors import KnowledgeError
+from cco_knowledge.errors import DeadlineExceeded, KnowledgeError
 from cco_knowledge.paths import Home
+
+LIMIT_S = 150.0
+"""Beyond the time after which systemd gives up on a start that does not ask for more."""
 
 
 class ServiceManagerFailed(KnowledgeError):
@@ -99,3 +103,14 @@ class ServiceManager(Protocol):
 
     def log_command(self, n_lines: int, *, is_following: bool, is_bare: bool) -> list[str]:
         """What prints the log's last lines; `is_bare`: nothing else."""
+
+
+def ask(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Run a manager's own command, whatever its exit code. Raises DeadlineExceeded."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise DeadlineExceeded(
+            f"{' '.join(command)} is still at work after {LIMIT_S:g} s. "
+            "How it goes: kmctl service status"
+        ) from error

@@ -4,11 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from cco_knowledge.errors import DeadlineExceeded
-from kmctl.service_manager import ServiceManagerFailed
-
-_LIMIT_S = 150.0
-"""Beyond the time after which systemd gives up on a start that does not ask for more."""
+from kmctl.service_manager import ServiceManagerFailed, ask
 
 
 def require() -> None:
@@ -47,16 +43,7 @@ def properties(unit: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = ["systemctl", "--user", "--no-pager", *arguments]
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DeadlineExceeded(
-            f"{' '.join(command)} is still at work after {_LIMIT_S:g} s. "
-            "How it goes: kmctl service status"
-        ) from error
+    return ask(["systemctl", "--user", "--no-pager", *arguments])
 
 
 def _last_line(text: str) -> str:
