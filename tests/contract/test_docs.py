@@ -75,6 +75,16 @@ def retryable(reason: str) -> bool:
     return error_from({"code": CODES[reason], "data": {"reason": reason}}).retryable
 
 
+# docs/threat-model.md, docs/durability.md
+
+
+@each_page
+def test_a_test_that_a_page_names_exists(page: Path) -> None:
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text("utf-8")):
+        assert (ROOT / file).is_file(), file
+        assert not name or f"def {name}(" in read(file), f"{file}::{name}"
+
+
 # docs/settings.md
 
 
