@@ -78,13 +78,14 @@ def listed(path: Path) -> list[Token]:
         return []
     except OSError as error:
         raise _unusable(path, f"cannot be read ({error.strerror})") from error
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         _check(path, os.fstat(descriptor))
-        try:
-            lines = stream.read(_MAX_BYTES).splitlines()
-            return [msgspec.json.decode(line, type=Token) for line in lines]
-        except (OSError, msgspec.DecodeError) as error:
-            raise _unusable(path, "is damaged") from error
+        lines = os.read(descriptor, _MAX_BYTES).splitlines()
+        return [msgspec.json.decode(line, type=Token) for line in lines]
+    except (OSError, msgspec.DecodeError) as error:
+        raise _unusable(path, "is damaged") from error
+    finally:
+        os.close(descriptor)
 
 
 def create(
