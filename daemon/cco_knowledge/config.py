@@ -70,8 +70,7 @@ class LimitsConfig(_Section, frozen=True):
     drain_s: _Seconds = 30.0
     """How long a stopping daemon waits for the calls that it has accepted."""
     calls_per_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """Of each process that calls, after as many at once; further ones are refused with
-    `rate_limited`. 0: no limit."""
+    """Of each process, after as many at once; 0: no limit. More is refused with `rate_limited`."""
 
 
 class LogConfig(_Section, frozen=True):

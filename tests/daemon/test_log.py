@@ -140,5 +140,5 @@ def test_a_person_reads_one_short_line() -> None:
     record.__dict__.update(facts)
     line = logs._TerminalFormatter().format(record)
     assert line[8:] == (
-        " info    system.ping ok in 0.2 ms (waited 1), 1 B in, 1 B out, id 1, peer 1"
+        " info    system.ping ok in 0.2 ms (waited 1), 1 B in, 1 B out, id 1, peer 1, token 1"
     )

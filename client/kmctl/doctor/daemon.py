@@ -8,7 +8,7 @@ from typing import Any
 
 from cco_knowledge.errors import StartRefused
 from cco_knowledge.paths import Home, check_socket_path
-from cco_knowledge_client import KnowledgeError
+from cco_knowledge_client import KnowledgeError, Unauthorized
 from kmctl import versions
 from kmctl.daemon_log import last_refusal
 from kmctl.doctor.finding import Finding, error, warning
@@ -102,6 +102,9 @@ def lock(setup: Setup) -> Finding:
 
 
 def answers(setup: Setup) -> Finding:
+    if isinstance(setup.silence, Unauthorized):
+        what = f"A daemon answers at {setup.socket}, and not to you. {setup.silence.message}"
+        return error(what, "unset CCO_KNOWLEDGE_TOKEN    # or put one into it that may do more")
     if setup.silence is not None:
         what = f"A daemon listens at {setup.socket} and does not answer. {setup.silence.message}"
         return error(what, f"kill {holder(setup.home) or 'PID'}    # then: kmctl start --detach")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from cco_knowledge.errors import Conflict, NotFound, TokensUnusable
+from cco_knowledge.errors import Conflict, InvalidInput, NotFound, TokensUnusable
 from cco_knowledge.timestamps import format_timestamp, utc_now
 from cco_knowledge.tokens.token import Role, Token, id_in, new_secret, new_token_id
 
@@ -100,6 +100,7 @@ def create(
     """And what to present for it, which nothing keeps.
 
     Raises:
+        InvalidInput: a name or a project that cannot be kept.
         Conflict: the name is taken.
         TokensUnusable
     """
@@ -107,7 +108,7 @@ def create(
     secret, digest = new_secret(token_id)
     token = Token(
         id=token_id,
-        name=name or token_id,
+        name=token_id if name is None else name,
         role=role,
         projects=tuple(dict.fromkeys(projects)) if projects else None,
         created=format_timestamp(utc_now()),
@@ -115,6 +116,7 @@ def create(
         expires=expires,
         calls_per_s=calls_per_s,
     )
+    _check_facts(token)
     with _changing(path) as tokens:
         if any(token.name in (other.name, other.id) for other in tokens):
             raise Conflict(f"There is a token named {token.name}.", name=token.name)
@@ -135,6 +137,18 @@ def revoke(path: Path, id_or_name: str) -> Token:
     """Raises NotFound, and TokensUnusable."""
     with _changing(path) as tokens:
         return tokens.pop(_place(tokens, id_or_name))
+
+
+def _check_facts(token: Token) -> None:
+    """As they are checked when the file is read: nothing is written that would damage it."""
+    try:
+        msgspec.json.decode(msgspec.json.encode(token), type=Token)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            "A name has 1 to 64 letters, digits, dots, dashes or underscores; a project 1 to 256 "
+            "characters.",
+            field="projects" if "projects" in str(error) else "name",
+        ) from error
 
 
 def _place(tokens: Sequence[Token], id_or_name: str) -> int:
