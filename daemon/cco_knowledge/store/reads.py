@@ -38,15 +38,18 @@ class LanceReads:
             return []
         return await self._nearest(vector, self._predicate(filters), limit)
 
-    async def terms_of(self, found: Sequence[Match]) -> dict[str, list[str]]:
+    async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:
         if not found:
             return {}
         with translated("search"):
             batches = await self._batches(
                 ["id", "terms"], one_of("id", [match.id for match in found]), found
             )
-        rows = (row for batch in batches for row in batch.to_pylist())
-        return {row["id"]: row["terms"].split(" ") for row in rows}
+        texts: dict[str, str] = {}
+        for batch in batches:
+            ids, terms = (batch.column(name).to_pylist() for name in ("id", "terms"))
+            texts |= zip(ids, terms, strict=True)
+        return texts
 
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
         if not found:
