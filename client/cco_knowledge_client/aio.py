@@ -12,7 +12,7 @@ from .calls import Call, EntryChanges, EntryFields, Filters, Params
 from .connection import Undelivered
 from .deadline import checked_timeout_s, no_answer_within
 from .errors import ConnectionLost, Unavailable
-from .places import socket_path_of
+from .places import socket_path_of, token_of
 from .results import (
     Batch,
     Cleaned,
@@ -39,13 +39,18 @@ class AsyncKnowledgeClient:
 
     Tasks of one event loop may share it. Cancelling a call, or its deadline, leaves the others
     alone. Every call ends within `timeout_s` (its own, or the client's) with a result or a
-    `KnowledgeError`.
+    `KnowledgeError`. `token`, else `$CCO_KNOWLEDGE_TOKEN`, is presented on each connection.
     """
 
     def __init__(
-        self, socket_path: str | os.PathLike[str] | None = None, *, timeout_s: float = 30.0
+        self,
+        socket_path: str | os.PathLike[str] | None = None,
+        *,
+        timeout_s: float = 30.0,
+        token: str | None = None,
     ) -> None:
         self.socket_path = socket_path_of(socket_path)
+        self._token = token_of(token)
         self._timeout_s = checked_timeout_s(timeout_s)
         self._ids = itertools.count(1)
         self._connecting = asyncio.Lock()
@@ -269,5 +274,5 @@ class AsyncKnowledgeClient:
     async def _connected(self) -> AsyncConnection:
         async with self._connecting:
             if self._connection is None or not self._connection.usable():
-                self._connection = await connect(self.socket_path)
+                self._connection = await connect(self.socket_path, self._token)
             return self._connection

@@ -6,19 +6,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import calls
 from .connection import connection_lost, undelivered, unreachable
 from .errors import ConnectionLost, ProtocolError, TooLarge
-from .wire import Answer, Notification, OnNotification, read_message
+from .wire import Answer, Notification, OnNotification, read_message, write_request
 
 _LINE_MAX_BYTES = 1 << 30
 
 
-async def connect(path: Path) -> "AsyncConnection":
+async def connect(path: Path, token: str | None = None) -> "AsyncConnection":
+    """A `token` is presented before anything else. Raises as `Connection.authenticate` does."""
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_MAX_BYTES)
     except OSError as error:
         raise unreachable(path, error) from error
-    return AsyncConnection(reader, writer)
+    connection = AsyncConnection(reader, writer)
+    if token is not None:
+        try:
+            await connection.authenticate(token)
+        except BaseException:  # cancelled too: nobody else would close it
+            connection.retire()
+            raise
+    return connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,14 @@ class AsyncConnection:
         await asyncio.wait([self._reading])
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+    async def authenticate(self, token: str) -> None:
+        line = write_request(0, calls.authenticate(token))
+        try:
+            answer = await self.exchange(0, line)
+        except ConnectionLost as lost:
+            raise undelivered() from lost
+        answer.result_or_raise()
 
     async def exchange(
         self, request_id: int, line: bytes, hear: OnNotification | None = None

@@ -42,6 +42,7 @@ _READING = frozenset(
         "session.post_compaction",
         "embedding.embed",
         "rpc.discover",
+        "system.authenticate",
         "system.ping",
         "system.status",
     }
@@ -251,6 +252,10 @@ def post_compaction(
 def embed(texts: Iterable[str], *, kind: str | None = None) -> Call[Embedded]:
     params = _given({"texts": list(texts), "kind": kind})
     return Call("embedding.embed", params, results.read_embedded)
+
+
+def authenticate(token: str) -> Call[Any]:
+    return Call("system.authenticate", {"token": token}, results.unchanged)
 
 
 def ping() -> Call[str]:

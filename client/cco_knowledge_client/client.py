@@ -12,7 +12,7 @@ from .calls import Call, EntryChanges, EntryFields, Filters, Params
 from .connection import Connection, Undelivered
 from .deadline import Deadline, checked_timeout_s, no_answer_within
 from .errors import ConnectionLost, Unavailable
-from .places import socket_path_of
+from .places import socket_path_of, token_of
 from .results import (
     Batch,
     Cleaned,
@@ -39,13 +39,18 @@ class KnowledgeClient:
 
     Threads may share it; their calls take turns. A process forked from this one makes its own
     connection. Every call ends within `timeout_s` (its own, or the client's) with a result or
-    a `KnowledgeError`.
+    a `KnowledgeError`. `token`, else `$CCO_KNOWLEDGE_TOKEN`, is presented on each connection.
     """
 
     def __init__(
-        self, socket_path: str | os.PathLike[str] | None = None, *, timeout_s: float = 30.0
+        self,
+        socket_path: str | os.PathLike[str] | None = None,
+        *,
+        timeout_s: float = 30.0,
+        token: str | None = None,
     ) -> None:
         self.socket_path = socket_path_of(socket_path)
+        self._token = token_of(token)
         self._timeout_s = checked_timeout_s(timeout_s)
         self._ids = itertools.count(1)
         self._begin_in_this_process()
@@ -283,9 +288,11 @@ class KnowledgeClient:
     def _exchange_once(
         self, request_id: int, line: bytes, deadline: Deadline, hear: OnNotification | None
     ) -> Answer:
-        if self._connection is None:
-            self._connection = Connection(self.socket_path, deadline)
         try:
+            if self._connection is None:
+                self._connection = Connection(self.socket_path, deadline)
+                if self._token is not None:
+                    self._connection.authenticate(self._token, deadline)
             return self._connection.exchange(request_id, line, deadline, hear)
         except BaseException:  # KeyboardInterrupt too: the answer is still to come
             self._drop_connection()

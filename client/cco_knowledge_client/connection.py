@@ -3,9 +3,10 @@
 import socket
 from pathlib import Path
 
+from . import calls
 from .deadline import Deadline, no_answer_within
 from .errors import ConnectionLost, Unreachable
-from .wire import Answer, Notification, OnNotification, read_message
+from .wire import Answer, Notification, OnNotification, read_message, write_request
 
 _RECEIVE_BYTES = 1 << 18
 
@@ -49,6 +50,19 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+    def authenticate(self, token: str, deadline: Deadline) -> None:
+        """Before the first call of a connection.
+
+        Raises:
+            Unauthorized, RateLimited: this token lets nobody in, now.
+            Undelivered: the connection ended; no call has been made yet.
+        """
+        try:
+            answer = self.exchange(0, write_request(0, calls.authenticate(token)), deadline)
+        except ConnectionLost as lost:
+            raise undelivered() from lost
+        answer.result_or_raise()
 
     def exchange(
         self, request_id: int, line: bytes, deadline: Deadline, hear: OnNotification | None = None

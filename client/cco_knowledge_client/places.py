@@ -1,4 +1,4 @@
-"""Where the daemon listens when nobody says."""
+"""Where the daemon listens, and what shows who calls, when nobody says."""
 
 import os
 from collections.abc import Mapping
@@ -12,6 +12,11 @@ def default_socket_path(environ: Mapping[str, str]) -> Path:
         return Path(configured).expanduser().absolute()
     home = environ.get("CCO_HOME")
     return (Path(home).absolute() if home else Path.home() / ".cco") / "knowledge.sock"
+
+
+def token_of(given: str | None) -> str | None:
+    """`$CCO_KNOWLEDGE_TOKEN` where none is given; None, or an empty one: without a token."""
+    return (os.environ.get("CCO_KNOWLEDGE_TOKEN") if given is None else given) or None
 
 
 def socket_path_of(given: str | os.PathLike[str] | None) -> Path:

@@ -163,7 +163,8 @@ class Stats:
     by_project: Mapping[str, int]
     oldest_record: str | None
     newest_record: str | None
-    storage: Mapping[str, int]
+    storage: Mapping[str, int] | None
+    """None, as some fields of `Status`, for a token that is limited to projects."""
     model: Mapping[str, Any]
 
 
@@ -176,9 +177,9 @@ class Status:
     model: Any
     socket: str
     home: str
-    connections: int
+    connections: int | None
     queue: Any
-    rss_bytes: int
+    rss_bytes: int | None
 
 
 def read(kind: type[T], **convert: Callable[[Any], Any]) -> Callable[[Any], T]:

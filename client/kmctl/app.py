@@ -38,6 +38,7 @@ _COMMANDS = {
     "bugreport": "bugreport:bugreport",
     "model": "model:model",
     "config": "config:config",
+    "token": "tokens:token",
     "service": "service:service",
     "hooks": "hooks:hooks",
     "mcp": "mcp:mcp",

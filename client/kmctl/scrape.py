@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from cco_knowledge_client import ConnectionLost, DeadlineExceeded, KnowledgeError
+from cco_knowledge_client import ConnectionLost, DeadlineExceeded, KnowledgeError, Unauthorized
 from cco_knowledge_client.connection import unreachable
+from cco_knowledge_client.places import token_of
 
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
@@ -36,6 +37,8 @@ class Scraping:
     def __init__(self, path: Path, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._connection = _HttpOverSocket(path, timeout_s)
+        token = token_of(None)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def text(self) -> str:
         """The text of `GET /metrics`.
@@ -43,9 +46,10 @@ class Scraping:
         Raises:
             Unreachable: no daemon answers.
             DeadlineExceeded: it does not do so in time.
+            Unauthorized: not with this token, or not without one.
         """
         try:
-            self._connection.request("GET", "/metrics")
+            self._connection.request("GET", "/metrics", headers=self._headers)
             response = self._connection.getresponse()
             text = response.read().decode()
         except TimeoutError as error:
@@ -54,6 +58,10 @@ class Scraping:
             ) from error
         except (ConnectionError, http.client.HTTPException) as error:
             raise ConnectionLost("The connection to the daemon ended before the answer.") from error
+        if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise Unauthorized(
+                "This token, or none, does not let you see what the daemon measures."
+            )
         if response.status != HTTPStatus.OK:
             raise KnowledgeError(
                 f"The daemon shows no metrics (HTTP {response.status}). If it is older than this "

@@ -69,6 +69,8 @@ class LimitsConfig(_Section, frozen=True):
     """The same for a call that may embed, write or delete much."""
     drain_s: _Seconds = 30.0
     """How long a stopping daemon waits for the calls that it has accepted."""
+    calls_per_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Of each process, after as many at once; 0: no limit. More is refused with `rate_limited`."""
 
 
 class LogConfig(_Section, frozen=True):
@@ -87,6 +89,11 @@ class BackupConfig(_Section, frozen=True):
     """Scheduled backups kept; those that you made yourself always stay."""
 
 
+class AuthConfig(_Section, frozen=True):
+    require_token: bool = False
+    """Your own processes need a token too, as those of other users do always."""
+
+
 class Config(_Section, frozen=True):
     socket: SocketConfig = SocketConfig()
     model: ModelConfig = ModelConfig()
@@ -96,6 +103,7 @@ class Config(_Section, frozen=True):
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
     backup: BackupConfig = BackupConfig()
+    auth: AuthConfig = AuthConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ KnowledgeError
 ├── Conflict            the stored state says otherwise
 ├── Unavailable         try again later
 ├── Overloaded          try again after `retry_after_ms`
+├── RateLimited         the same, for one peer or token
 ├── DeadlineExceeded    try again, or ask for less
 ├── EmbeddingFailed     the model gave no vector for this text
 ├── StoreFailed         the database refused
 ├── StorageFull         make room, then try again
 ├── Unauthorized        another user or token is needed
+├── TokensUnusable      mend the file of tokens; only `kmctl` meets it
 ├── BackupUnusable      take another backup; only `kmctl` meets it
 └── StartRefused        the daemon cannot start like this; the message says what to do
 
@@ -86,6 +88,18 @@ class StorageFull(KnowledgeError):
 
 class Unauthorized(KnowledgeError):
     reason = "unauthorized"
+
+
+class RateLimited(KnowledgeError):
+    reason = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_ms: int) -> None:
+        super().__init__(message, retry_after_ms=retry_after_ms)
+
+
+class TokensUnusable(KnowledgeError):
+    reason = "tokens_unusable"
 
 
 class BackupUnusable(KnowledgeError):

@@ -13,7 +13,7 @@ import orjson
 
 _OURS = "cco_knowledge"
 _OF_A_CALL = frozenset(
-    {"id", "method", "peer", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
+    {"id", "method", "peer", "token", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
 )
 """What `rpc/observed.py` tells."""
 _OF_A_JOB = frozenset({"job", "state", "reason"})
@@ -86,10 +86,11 @@ def _in_short(call: dict[str, object]) -> str:
         return f"job {call['job']} {call['state']}" + (
             f": {call['reason']}" if call["reason"] else ""
         )
+    by = f", token {call['token']}" if call["token"] else ""
     return (
         f"{call['method']} {call['outcome']} in {call['ms']} ms (waited {call['queue_ms']}), "
         f"{call['bytes_in']} B in, {call['bytes_out']} B out, id {call['id']}, peer {call['peer']}"
-    )
+    ) + by
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

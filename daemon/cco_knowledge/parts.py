@@ -44,7 +44,7 @@ class Parts:
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
-        await self.searcher.close()
+        await self.service.close()
         await self.store.close()
         await self.engine.close()
 

@@ -1,5 +1,6 @@
 """Where everything lies: one home folder, private to its user."""
 
+import contextlib
 import os
 import stat
 import sys
@@ -50,6 +51,11 @@ class Home:
         return self.path / "backups"
 
     @property
+    def tokens(self) -> Path:
+        """There once the first token was made."""
+        return self.path / "api_token"
+
+    @property
     def log(self) -> Path:
         """Of a detached daemon, or of one that launchd runs; systemd keeps the log of its own."""
         return self.path / "logs" / "knowledge.log"
@@ -63,6 +69,8 @@ def default_home_path(environ: dict[str, str]) -> Path:
 
 def prepare_home(home: Home) -> None:
     """Make the home and its folders, mode 0700; refuse one that others own or can reach.
+
+    Refuses also a link in it that another user made.
 
     Raises:
         StartRefused: with the command that mends it.
@@ -86,6 +94,19 @@ def prepare_home(home: Home) -> None:
             f"The home {home.path} has mode {mode:04o}; it must be private to you and writable. "
             f"Run: chmod 700 {home.path}"
         )
+    _check_links(home)
+
+
+def _check_links(home: Home) -> None:
+    """A link of yours may lead to another disk. One of another user would let us write there."""
+    for path in (*home.path.iterdir(), home.log.parent, home.log):
+        with contextlib.suppress(FileNotFoundError):
+            facts = path.lstat()
+            if stat.S_ISLNK(facts.st_mode) and facts.st_uid != os.geteuid():
+                raise StartRefused(
+                    f"{path} is a link that another user (uid {facts.st_uid}) made. "
+                    f"Look where it leads, then run: rm {path}"
+                )
 
 
 def check_socket_path(path: Path) -> None:

@@ -22,6 +22,7 @@ from cco_knowledge.metrics import Durations, measure_loop_lag
 from cco_knowledge.parts import Parts
 from cco_knowledge.paths import Home
 from cco_knowledge.rpc import answers, results, snapshot, upkeep
+from cco_knowledge.rpc.caller import Gate
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.http import HttpServer
@@ -30,6 +31,7 @@ from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.rpc.system import failure_of
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.service_manager import ServiceManager
+from cco_knowledge.tokens import TokenFile
 
 _UPKEEP_S = 5.0
 _LAST_ANSWERS_S = 5.0
@@ -48,6 +50,8 @@ _RELOADED = frozenset(
         "limits.deadline_s",
         "limits.bulk_deadline_s",
         "limits.drain_s",
+        "limits.calls_per_s",
+        "auth.require_token",
         "log.level",
         "backup.every_hours",
         "backup.keep",
@@ -118,14 +122,20 @@ class _Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         self._ready: asyncio.Future[KnowledgeService] = loop.create_future()
         self._dispatcher = Dispatcher(self, _deadlines_s(self._config), self._ready)
+        self._gate = Gate(
+            TokenFile(self._home.tokens, _log.error),
+            self._config.auth.require_token,
+            self._config.limits.calls_per_s,
+        )
         http = HttpServer(
             self._dispatcher,
+            self._gate,
             is_alive=lambda: self._parts is None or self._parts.store.is_alive,
             is_ready=lambda: self._parts is not None,
             on_progress=self._on_progress,
             metrics=self._metrics,
         )
-        self._peers = Peers(self._dispatcher, http, self._config.socket.max_connections)
+        self._peers = Peers(self._dispatcher, http, self._gate, self._config.socket.max_connections)
         listening, is_managers = self._listening_socket()
         own_inode = listen.inode(self._socket_path)
         # Not create_unix_server, which since Python 3.13 removes the socket of a service manager.
@@ -338,6 +348,8 @@ class _Daemon:
     def _apply(self, config: Config) -> None:
         self._config = config
         self._dispatcher.deadlines_s = _deadlines_s(config)
+        self._gate.require_token = config.auth.require_token
+        self._gate.calls_per_s = config.limits.calls_per_s
         logs.set_level(config.log.level)
         if self._parts is not None:
             self._parts.service.extra_types = config.knowledge.extra_types

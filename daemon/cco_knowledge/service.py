@@ -15,6 +15,7 @@ from cco_knowledge.search.context import Context, pack
 from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
+from cco_knowledge.store.limited import LimitedStore
 from cco_knowledge.timestamps import format_timestamp, utc_now
 from cco_knowledge.types import (
     ENTRY_TYPES,
@@ -53,6 +54,8 @@ class NewEntry:
     timestamp: str | None
     supersedes: Sequence[str]
     on_duplicate: OnDuplicate
+    has_chosen_id: bool = True
+    """The id, if there is one, is the caller's own choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,26 @@ class KnowledgeService:
         self.extra_types = extra_types
         self._clock = clock
         self._update_lock = asyncio.Lock()
+        self._limited: dict[frozenset[str], KnowledgeService] = {}
+
+    def limited_to(self, projects: Sequence[str] | None) -> "KnowledgeService":
+        """The same where nothing but these projects exists; None: all."""
+        if projects is None:
+            return self
+        key = frozenset(projects)
+        if key not in self._limited:
+            store = LimitedStore(self._store, key)
+            searcher = Searcher(store, self._embedder)
+            limited = KnowledgeService(store, self._embedder, searcher, (), self._clock)
+            limited._update_lock = self._update_lock  # an entry has one
+            self._limited[key] = limited
+        self._limited[key].extra_types = self.extra_types
+        return self._limited[key]
+
+    async def close(self) -> None:
+        """End what runs in the background."""
+        await asyncio.gather(*(limited.close() for limited in self._limited.values()))
+        await self._searcher.close()
 
     @property
     def model(self) -> ModelIdentity:
@@ -240,7 +263,8 @@ class KnowledgeService:
         filters = Filters(project_ids=projects, include_superseded=include_superseded)
         return await self._store.totals(filters)
 
-    async def store_facts(self) -> StoreFacts:
+    async def store_facts(self) -> StoreFacts | None:
+        """None where the service is limited: they are those of all projects."""
         return await self._store.facts()
 
     async def embed(self, texts: Sequence[str], *, as_query: bool) -> list[Vector]:
@@ -325,6 +349,7 @@ class KnowledgeService:
             new.on_duplicate,
             has_given_timestamp=new.timestamp is not None,
             supersedes=new.supersedes,
+            has_chosen_id=new.id is not None and new.has_chosen_id,
         )
 
     def _check_type(self, name: str) -> None:

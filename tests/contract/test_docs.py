@@ -90,7 +90,12 @@ def test_a_test_that_a_page_names_exists(page: Path) -> None:
 
 def test_every_short_variable_is_documented() -> None:
     rows = table(read("docs/settings.md"), "variable", "meaning")
-    variables = {*config._SHORT_ENVIRONMENT, "CCO_HOME", "CCO_PROJECT"}
+    variables = {
+        *config._SHORT_ENVIRONMENT,
+        *config._CLIENT_ENVIRONMENT,
+        "CCO_HOME",
+        "CCO_PROJECT",
+    }
     assert {unquoted(name) for name, _ in rows} == variables
 
 

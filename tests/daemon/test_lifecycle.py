@@ -15,11 +15,9 @@ import pytest
 
 from conftest import MakeHome, StartDaemon
 from entries import query_ids, store_all
+from other_user import another_user, as_root
 from process import Daemon, wait_until
 from wire import FRAMINGS, Raw, RpcError, encoded, http_post, request, result_of
-
-NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 PING = encoded(request("system.ping"))
 SLOW_TEXT = "words that keep the model busy for a good while " * 15
@@ -250,19 +248,6 @@ def test_a_kill_loses_no_acknowledged_entry(start_daemon: StartDaemon) -> None:
 
 
 # Who may call
-
-
-@contextlib.contextmanager
-def another_user(daemon: Daemon) -> Iterator[None]:
-    """Be nobody for a while, with every file permission out of the way."""
-    daemon.home.chmod(0o711)
-    daemon.socket_path.chmod(0o666)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        daemon.home.chmod(0o700)
 
 
 @as_root

@@ -14,7 +14,7 @@ from process import Daemon
 from wire import FRAMINGS, MAX_REQUEST_BYTES, answer, answers, http_post, request
 
 MARK = "xylophone-4711"
-FIELDS = {"id", "method", "peer", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
+FIELDS = {"id", "method", "peer", "token", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
 
 
 def calls_after(daemon: Daemon, begin: int) -> list[dict[str, Any]]:
@@ -33,6 +33,7 @@ def test_a_call_is_one_line_with_all_that_may_be_told(shared_daemon: Daemon, fra
     assert line["id"] == "request-1"
     assert (line["method"], line["outcome"]) == ("system.status", "ok")
     assert line["peer"] == os.getpid()
+    assert line["token"] is None
     assert line["queue_ms"] >= 0
     assert line["ms"] >= 0
     assert line["bytes_in"] == len(json.dumps(message))
@@ -139,5 +140,5 @@ def test_a_person_reads_one_short_line() -> None:
     record.__dict__.update(facts)
     line = logs._TerminalFormatter().format(record)
     assert line[8:] == (
-        " info    system.ping ok in 0.2 ms (waited 1), 1 B in, 1 B out, id 1, peer 1"
+        " info    system.ping ok in 0.2 ms (waited 1), 1 B in, 1 B out, id 1, peer 1, token 1"
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cco_knowledge import tokens
 from cco_knowledge.store.schema import SCHEMA_VERSION
 from conftest import StartDaemon
 from doctor.conftest import Command
@@ -73,12 +74,14 @@ def test_nothing_private_is_in_it(
         entry = {"text": f"{MARK} {kind} text", "type": kind, "agent": f"{MARK}-agent"}
         more = {"project_id": f"{MARK}-project", "metadata": {f"{MARK}-key": MARK}}
         daemon.call("knowledge.store", entry | more | {"session_id": f"{MARK}-session"})
-    monkeypatch.setenv("CCO_KNOWLEDGE_TOKEN", f"{MARK}-token")
+    _, secret = tokens.create(home / "api_token", role="admin", name=f"{MARK}-token")
+    monkeypatch.setenv("CCO_KNOWLEDGE_TOKEN", secret)
     told = command("bugreport", str(tmp_path / f"{MARK}.tar.gz"))
     assert told.code == 0, told
     assert_nothing_private(tmp_path / f"{MARK}.tar.gz", home)
     parts = unpacked(tmp_path / f"{MARK}.tar.gz")
     assert list(parts) == FILES
+    assert secret.rpartition("_")[2] not in json.dumps(parts)
     assert_useful(parts)
 
 

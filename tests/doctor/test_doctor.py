@@ -314,6 +314,24 @@ def test_a_home_in_a_synchronised_folder(command: Command, tmp_path: Path) -> No
     assert found["fix"].startswith(f"kmctl stop --home {home}; mv {home} ~/.cco-local; ")
 
 
+def test_a_damaged_file_of_tokens(command: Command, home: Path) -> None:
+    path = home / "api_token"
+    path.write_text("{}\n")
+    path.chmod(0o600)
+    found = checks(command, "--home", str(home))["tokens"]
+    assert found["state"] == "error"
+    assert found["fix"].startswith(f"mv {path} {path}.moved")
+
+
+def test_a_daemon_that_refuses_the_token(
+    command: Command, shared_daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCO_KNOWLEDGE_TOKEN", "wrong")
+    found = checks(command, "--home", str(shared_daemon.home))["daemon"]
+    assert found["state"] == "error"
+    assert found["fix"].startswith("unset CCO_KNOWLEDGE_TOKEN")
+
+
 def test_few_open_files(command: Command) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (500, hard))

@@ -43,7 +43,7 @@ def test_every_command_of_the_contract_is_there() -> None:
     names = (
         "start stop restart status health version call store search context query get update "
         "delete stats cleanup export import migrate eval model config service hooks mcp discover "
-        "metrics top doctor logs completion bugreport backup restore optimize verify jobs"
+        "metrics top doctor logs completion bugreport backup restore optimize verify jobs token"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {
@@ -62,6 +62,10 @@ def test_every_command_of_the_contract_is_there() -> None:
         ("jobs", "get"),
         ("jobs", "wait"),
         ("jobs", "cancel"),
+        ("token", "create"),
+        ("token", "list"),
+        ("token", "revoke"),
+        ("token", "rotate"),
     }
 
 
@@ -100,6 +104,9 @@ def test_help(path: tuple[str, ...], command: Any) -> None:
         ("eval",),
         ("eval", "/no/such/folder"),
         ("eval", "/", "--mode", "magic"),
+        ("token", "create"),
+        ("token", "create", "--role", "god"),
+        ("token", "create", "--role", "admin", "--project", "p"),
     ],
     ids=" ".join,
 )

@@ -1,6 +1,7 @@
 """export: every entry as JSON Lines."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from kmctl.reach import BULK_LIMIT_S, connect
 from kmctl.whole_file import whole_file
 
 _PAGE_ENTRIES = 200
+_MAX_LINKS = 40
+"""As Linux follows."""
 
 
 @click.command(cls=Command)
@@ -34,7 +37,7 @@ def export(invocation: Invocation, /, file: str, **filters: Any) -> None:
     if file == "-":
         _write_entries(invocation, params, sys.stdout.buffer)
         return
-    with whole_file(_not_special(Path(file).resolve())) as stream:
+    with whole_file(_target(Path(file))) as stream:
         n_entries = _write_entries(invocation, params, stream)
     result = {"exported": n_entries, "file": file}
     show(invocation, result, lambda _: print_line(f"{n_entries} entries exported to {file}"))
@@ -72,7 +75,15 @@ def _pages(invocation: Invocation, filters: dict[str, Any]) -> Iterator[dict[str
             params["cursor"] = page["next_cursor"]
 
 
-def _not_special(path: Path) -> Path:
+def _target(path: Path) -> Path:
+    """Where a link leads that is there, unless another user has put it there."""
+    path = path.absolute()
+    for _ in range(_MAX_LINKS):
+        if not path.is_symlink():
+            break
+        if path.lstat().st_uid != os.geteuid():
+            raise click.UsageError(f"{path} is a link of another user. Choose another name.")
+        path = path.parent / path.readlink()
     if path.exists() and not path.is_file():
         raise click.UsageError(f'{path} is not a regular file; "-" writes to standard output.')
     return path

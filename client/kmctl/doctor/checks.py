@@ -21,6 +21,12 @@ CHECKS = (
         home.private_files,
     ),
     Check(
+        "tokens",
+        "the file of tokens, if there is one, is yours alone and whole, and none has expired",
+        "Otherwise no token lets anybody in; what has expired is of no use.",
+        home.token_file,
+    ),
+    Check(
         "disk-space",
         "room in the home and in the folder for temporary files",
         "On a full disk nothing is stored any more.",

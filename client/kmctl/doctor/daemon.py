@@ -8,7 +8,7 @@ from typing import Any
 
 from cco_knowledge.errors import StartRefused
 from cco_knowledge.paths import Home, check_socket_path
-from cco_knowledge_client import KnowledgeError
+from cco_knowledge_client import KnowledgeError, Unauthorized
 from kmctl import versions
 from kmctl.daemon_log import last_refusal
 from kmctl.doctor.finding import Finding, error, warning
@@ -28,6 +28,7 @@ _DISK_SPARE_BYTES = 64 << 20
 _LIVE_BYTES = "cco_knowledge_table_live_bytes"
 _UNJUDGED = Finding("Not judged: no daemon answers.")
 _NOT_READY = Finding("Not judged: no daemon is ready.")
+_NOT_SHOWN = Finding("Not judged: the token in CCO_KNOWLEDGE_TOKEN is limited to projects.")
 
 
 def socket_length(setup: Setup) -> Finding:
@@ -101,6 +102,9 @@ def lock(setup: Setup) -> Finding:
 
 
 def answers(setup: Setup) -> Finding:
+    if isinstance(setup.silence, Unauthorized):
+        what = f"A daemon answers at {setup.socket}, and not to you. {setup.silence.message}"
+        return error(what, "unset CCO_KNOWLEDGE_TOKEN    # or put one into it that may do more")
     if setup.silence is not None:
         what = f"A daemon listens at {setup.socket} and does not answer. {setup.silence.message}"
         return error(what, f"kill {holder(setup.home) or 'PID'}    # then: kmctl start --detach")
@@ -134,6 +138,8 @@ def latency(setup: Setup) -> Finding:
     if setup.status is None:
         return _UNJUDGED
     waiting = setup.status["queue"]
+    if waiting is None:
+        return _NOT_SHOWN
     what = f"It answers in {setup.ping_ms:.1f} ms; {waiting} texts wait for the model."
     size = setup.config.config.embedding.queue_size if setup.config else None
     if setup.ping_ms > _SLOW_MS or (size is not None and waiting > _FULL * size):
@@ -145,6 +151,8 @@ def memory(setup: Setup) -> Finding:
     if setup.status is None:
         return _UNJUDGED
     rss_bytes = setup.status["rss_bytes"]
+    if rss_bytes is None:
+        return _NOT_SHOWN
     what = f"The daemon holds {rss_bytes / 1e6:.0f} MB."
     if rss_bytes > _MUCH_MEMORY_BYTES + _model_bytes(setup):
         return warning(what, setup.kmctl("restart"))
@@ -176,6 +184,8 @@ def files(setup: Setup) -> Finding:
     if isinstance(facts, Finding):
         return facts
     storage = facts["storage"]
+    if storage is None:
+        return _NOT_SHOWN
     live_bytes = _live_bytes(setup, unless_told=storage["bytes"])
     what = (
         f"{storage['fragments']} files, {storage['versions']} versions, "
@@ -204,6 +214,8 @@ def store(setup: Setup) -> Finding:
     facts = _counted(setup)
     if isinstance(facts, Finding):
         return facts
+    if facts["storage"] is None:
+        return _NOT_SHOWN
     size_bytes = facts["storage"]["bytes"]
     return Finding(f"{facts['total_records']} entries in {size_bytes / 1e6:.1f} MB.")
 

@@ -10,9 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from cco_knowledge import tokens
 from cco_knowledge.backups.files import abandoned
 from cco_knowledge.backups.shelf import UNFINISHED
 from cco_knowledge.backups.swap import STAGING
+from cco_knowledge.errors import TokensUnusable
 from cco_knowledge.models import abandoned_pulls, sweep_abandoned_pulls
 from cco_knowledge.paths import Home
 from kmctl.doctor.file_systems import kind_of, synchroniser_of
@@ -74,6 +76,20 @@ def _close_files(is_open: list[tuple[Path, int]]) -> str:
         with contextlib.suppress(FileNotFoundError):  # a daemon may have removed it
             path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
     return f"{len(is_open)} files are closed to others now."
+
+
+def token_file(setup: Setup) -> Finding:
+    path = setup.home.tokens
+    try:
+        found = tokens.listed(path)
+    except TokensUnusable as unusable:
+        quoted = shlex.quote(str(path))
+        return error(unusable.message, f"mv {quoted} {quoted}.moved    # then make new tokens")
+    expired = [token.name for token in found if token.is_expired]
+    if expired:
+        what = f"{len(expired)} of {len(found)} tokens have expired, the first is {expired[0]}."
+        return warning(what, setup.kmctl(f"token revoke {expired[0]}"))
+    return Finding(f"{len(found)} tokens let somebody in." if found else "There are no tokens.")
 
 
 def disk_space(setup: Setup) -> Finding:

@@ -103,6 +103,7 @@ FLAG: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
 OBJECT: Schema = {"type": "object"}
+OBJECT_OR_NULL: Schema = {"type": ["object", "null"]}
 SHARE_OR_NULL: Schema = {"type": ["number", "null"]}
 
 ABOUT: Mapping[str, Schema] = {
@@ -137,6 +138,6 @@ STATS: Mapping[str, Schema] = {
     "by_project": COUNTS,
     "oldest_record": TEXT_OR_NULL,
     "newest_record": TEXT_OR_NULL,
-    "storage": OBJECT,
+    "storage": OBJECT_OR_NULL,
     "model": OBJECT,
 }

@@ -32,6 +32,8 @@ class Job(msgspec.Struct, frozen=True):
     finished_at: str | None = None
     result: dict[str, Any] | None = None
     error: Failure | None = None
+    token: str | None = None
+    """The id of the token with which it was asked for; None: there was none."""
 
     @property
     def is_finished(self) -> bool:

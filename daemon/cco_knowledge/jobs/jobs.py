@@ -66,7 +66,7 @@ class Jobs:
             raise NotFound("No job has this id.", id=job_id)
         return job
 
-    def start(self, kind: str, work: Work) -> Job:
+    def start(self, kind: str, work: Work, token: str | None = None) -> Job:
         """One of a kind at a time.
 
         Raises:
@@ -76,11 +76,11 @@ class Jobs:
         for job in self._jobs.values():
             if job.kind == kind and not job.is_finished:
                 raise Conflict(f"The job {job.id} is doing this already.", id=job.id)
-        job = self._open(kind, "running")
+        job = self._open(kind, "running", token)
         self._begin(job.id, work)
         return job
 
-    def receive(self, kind: str) -> Job:
+    def receive(self, kind: str, token: str | None = None) -> Job:
         """A job whose work comes in parts. It is cancelled where the next part does not come.
 
         Raises:
@@ -92,7 +92,7 @@ class Jobs:
                 "Too many jobs are not finished yet. Wait for one, or cancel it.",
                 retry_after_ms=_RETRY_AFTER_MS,
             )
-        job = self._open(kind, "receiving")
+        job = self._open(kind, "receiving", token)
         self._spools[job.id] = self._records.spool(job.id)
         self._expect_more(job.id)
         return job
@@ -145,10 +145,10 @@ class Jobs:
             *(self._end_early(job.id, "interrupted", INTERRUPTION) for job in unfinished)
         )
 
-    def _open(self, kind: str, state: State) -> Job:
+    def _open(self, kind: str, state: State, token: str | None) -> Job:
         if self._is_closed:
             raise Unavailable("The daemon is stopping. Try again in a moment.")
-        job = Job(_new_id(kind), kind, state, format_timestamp(utc_now()))
+        job = Job(_new_id(kind), kind, state, format_timestamp(utc_now()), token=token)
         self._ends[job.id] = asyncio.Event()
         self._record(job)
         _log.info("job", extra={"job": job.id, "state": state, "reason": None})

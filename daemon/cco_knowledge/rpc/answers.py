@@ -13,7 +13,29 @@ from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.search.searcher import Found, Hit
 from cco_knowledge.service import StoreOutcome
 from cco_knowledge.timestamps import format_timestamp
-from cco_knowledge.types import Entry
+from cco_knowledge.types import Entry, StoreFacts
+
+
+def status_without_others(status: results.Status) -> results.Status:
+    """Without what tells how much others do."""
+    return {
+        **status,
+        "connections": None,
+        "queue": None,
+        "embedding": None,
+        "maintenance": None,
+        "rss_bytes": None,
+        "backups": None,
+    }
+
+
+def storage_of(facts: StoreFacts) -> results.Storage:
+    return {
+        "bytes": facts.bytes,
+        "fragments": facts.fragments,
+        "versions": facts.versions,
+        "unindexed_rows": facts.unindexed_rows,
+    }
 
 
 def backups_of(facts: BackupFacts) -> results.Backups:

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cco_knowledge.errors import Unauthorized
-from cco_knowledge.rpc import envelope, http
+from cco_knowledge.rpc import http
+from cco_knowledge.rpc.caller import Caller, Gate
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.rpc.ndjson import NdjsonConnection
+from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.peer import Peer, peer_of
 from cco_knowledge.rpc.stall import Progress, Stall
 
@@ -32,6 +33,7 @@ class Peers:
 
     dispatcher: Dispatcher
     http: "http.HttpServer"
+    gate: Gate
     max_connections: int
     connections: "dict[asyncio.BaseTransport, Connection]" = field(default_factory=dict)
     _are_gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -147,16 +149,16 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101  # asyncio's order of calls
         assert self._stall is not None  # noqa: S101
         speaks_ndjson = data[0] in _NDJSON_BEGINNINGS
-        if self._peer.uid != os.geteuid():
+        if not self._peers.gate.may_open(self._peer):
             error = to_wire(Unauthorized("Only the user that runs the daemon may call it."))
-            line = envelope.failure(None, error) + b"\n"
-            self._transport.write(line if speaks_ndjson else http.refusal(error))
+            arrival = Arrival(Caller(self._peers.gate, self._peer), len(data))
+            body = self._peers.dispatcher.refuse(error, arrival)
+            self._transport.write(body + b"\n" if speaks_ndjson else http.refusal(body))
             self._transport.close()
             return None
         if speaks_ndjson:
-            return NdjsonConnection(
-                self._transport, self._peers.dispatcher, self._stall, self._peer.pid
-            )
+            caller = Caller(self._peers.gate, self._peer)
+            return NdjsonConnection(self._transport, self._peers.dispatcher, self._stall, caller)
         framing = self._peers.http.protocol()
         framing.connection_made(self._transport)
         return framing

@@ -19,7 +19,7 @@ from cco_knowledge.rpc.methods import METHODS, SYSTEM, Method, Signature
 
 Schema = dict[str, Any]
 
-_OF_EVERY_METHOD = ("invalid_params", "internal")
+_OF_EVERY_METHOD = ("invalid_params", "internal", "unauthorized", "rate_limited")
 _OF_THE_SERVICE = ("unavailable", "deadline_exceeded", "store_failed")
 _ITEMS = (params.StoreParams, params.OldRecord, params.ImportItem, params.Migration)
 """Shapes that params refer to."""
@@ -97,6 +97,7 @@ def _method(name: str, signature: Signature, result: Schema) -> dict[str, Any]:
         "name": name,
         "tags": [{"name": name.partition(".")[0]}],
         "summary": signature.summary,
+        "x-role": signature.role,
         "paramStructure": "either",
         "params": _params(shape_of(signature.params)),
         "result": {"name": "result", "schema": result},

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cco_knowledge.errors import DeadlineExceeded, Unavailable
+from cco_knowledge.errors import DeadlineExceeded, Unauthorized, Unavailable
 from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc import envelope, params, reading
 from cco_knowledge.rpc.envelope import NO_ID, Call
@@ -57,9 +57,10 @@ class Dispatcher:
     async def answer(self, raw: bytes, arrival: Arrival) -> bytes | None:
         """The response, or None where the message asks for none."""
         try:
+            arrival.caller.check_size(len(raw))
             message = envelope.parse(raw)
-        except WireError as error:
-            return self.refuse(error, arrival)
+        except (Unauthorized, WireError) as error:
+            return self.refuse(to_wire(error), arrival)
         answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
         return envelope.joined(
             [answer for answer in answers if answer is not None], is_batch=message.is_batch
@@ -82,20 +83,28 @@ class Dispatcher:
         return None if part.id is NO_ID else response
 
     async def _call(self, call: Call, observed: ObservedCall) -> object:
+        caller = observed.arrival.caller
+        caller.admit(call.method)
         if (of_daemon := SYSTEM.get(call.method)) is not None:
+            caller.check_role(of_daemon.role)
             given = reading.read(of_daemon.params, call.params)
             observed.begin()
-            return await of_daemon.handler(self.host, given, observed.arrival.notify)
+            return await of_daemon.handler(self.host, given, caller)
         method = METHODS.get(call.method)
         if method is None:
             raise WireError("method_not_found", "This method does not exist.")
+        caller.check_role(method.role)
         if self.draining:
             raise Unavailable("The daemon is stopping. Try again in a moment.")
         given = reading.read(method.params, call.params)
-        return await self._within_deadline(method, given, observed)
+        return await self._within_deadline(method, given, observed, caller.projects)
 
     async def _within_deadline(
-        self, method: Method, given: params.Params, observed: ObservedCall
+        self,
+        method: Method,
+        given: params.Params,
+        observed: ObservedCall,
+        projects: Sequence[str] | None,
     ) -> object:
         deadline_s = self.deadlines_s[method.deadline]
         try:
@@ -103,7 +112,7 @@ class Dispatcher:
                 with self._limited(limit):
                     service = await asyncio.shield(self.service)
                     observed.begin()
-                    return await method.handler(service, given)
+                    return await method.handler(service.limited_to(projects), given)
         except TimeoutError as error:
             what = f"The call took longer than {deadline_s:g} s."
             if self.draining:

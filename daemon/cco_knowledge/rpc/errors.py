@@ -22,6 +22,7 @@ CODES: dict[str, int] = {
     "store_failed": -32015,
     "unauthorized": -32016,
     "overloaded": -32017,
+    "rate_limited": -32017,
     "storage_full": -32018,
     "too_large": -32019,
 }
@@ -37,8 +38,9 @@ ADVICE: dict[str, str] = {
     "deadline_exceeded": "Try again, ask for less, or raise `limits.deadline_s`.",
     "embedding_failed": "The model gave no vector for this text.",
     "store_failed": "Look at the log and the disk.",
-    "unauthorized": "Call as the user who runs the daemon.",
+    "unauthorized": "Call as the user who runs the daemon, or with a token that may do this.",
     "overloaded": "Wait `data.retry_after_ms`.",
+    "rate_limited": "Wait `data.retry_after_ms`.",
     "storage_full": "Make room on the disk.",
     "too_large": "Send less at once.",
 }

@@ -119,12 +119,7 @@ async def stats(service: KnowledgeService, given: params.StatsParams) -> results
         "by_project": totals.by_project,
         "oldest_record": totals.oldest_record,
         "newest_record": totals.newest_record,
-        "storage": {
-            "bytes": facts.bytes,
-            "fragments": facts.fragments,
-            "versions": facts.versions,
-            "unindexed_rows": facts.unindexed_rows,
-        },
+        "storage": None if facts is None else answers.storage_of(facts),
         "model": msgspec.to_builtins(service.model),
     }
 

@@ -10,13 +10,14 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from cco_knowledge.errors import Unavailable
+from cco_knowledge.errors import RateLimited, Unauthorized, Unavailable
 from cco_knowledge.rpc import envelope
+from cco_knowledge.rpc.caller import Caller, Gate
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.ndjson import too_large
 from cco_knowledge.rpc.observed import Arrival
-from cco_knowledge.rpc.peer import peer_of
+from cco_knowledge.rpc.peer import Peer, peer_of
 from cco_knowledge.rpc.stall import Progress
 
 OnProgress = Callable[[asyncio.BaseTransport | None, Progress], None]
@@ -28,6 +29,7 @@ class HttpServer(web.Server):
     def __init__(
         self,
         dispatcher: Dispatcher,
+        gate: Gate,
         *,
         is_alive: Callable[[], bool],
         is_ready: Callable[[], bool],
@@ -36,6 +38,7 @@ class HttpServer(web.Server):
     ) -> None:
         super().__init__(self._handle, request_factory=_request, access_log=None)
         self._dispatcher = dispatcher
+        self._gate = gate
         self._is_alive = is_alive
         self._is_ready = is_ready
         self._on_progress = on_progress
@@ -58,9 +61,21 @@ class HttpServer(web.Server):
             return _error(
                 404, WireError.invalid_request("POST /rpc, GET /healthz, /readyz or /metrics.")
             )
-        return await answer(self, request)
+        caller = Caller(self._gate, _peer(request))
+        try:
+            _identify(caller, request)
+        except (RateLimited, Unauthorized) as error:
+            return self._refuse(error, caller)
+        return await answer(self, request, caller)
 
-    async def rpc(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _refuse(self, error: RateLimited | Unauthorized, caller: Caller) -> web.Response:
+        status = 401 if isinstance(error, Unauthorized) else 429
+        response = _json(status, self._dispatcher.refuse(to_wire(error), Arrival(caller, 0)))
+        response.headers["WWW-Authenticate"] = "Bearer"
+        response.force_close()
+        return response
+
+    async def rpc(self, request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
         if request.method != "POST":
             return _error(405, WireError.invalid_request("Use POST."), {"Allow": "POST"})
         if request.content_type != "application/json":
@@ -70,32 +85,36 @@ class HttpServer(web.Server):
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            arrival = Arrival(_peer_pid(request), request.content_length or MAX_REQUEST_BYTES)
+            arrival = Arrival(caller, request.content_length or MAX_REQUEST_BYTES)
             return _json(413, self._dispatcher.refuse(too_large(), arrival))
-        arrival = Arrival(_peer_pid(request), len(body))
+        arrival = Arrival(caller, len(body))
         self._on_progress(request.transport, Progress.CALLING)
         with self._dispatcher.accepted():
             response = await self._dispatcher.answer(body, arrival)
         return web.Response(status=204) if response is None else _json(200, response)
 
-    async def healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
+    async def healthz(self, _request: web.BaseRequest, _caller: Caller) -> web.StreamResponse:
         """Answered by the loop itself, so it proves that the loop moves."""
         if self._is_alive():
             return _json(200, b'{"status":"ok"}')
         return _error(503, to_wire(Unavailable("The writer has ended. Restart the daemon.")))
 
-    async def readyz(self, _request: web.BaseRequest) -> web.StreamResponse:
+    async def readyz(self, _request: web.BaseRequest, _caller: Caller) -> web.StreamResponse:
         if self._is_ready():
             return _json(200, b'{"status":"ready"}')
         return _error(503, to_wire(Unavailable("The model and the store are being loaded.")))
 
-    async def metrics(self, _request: web.BaseRequest) -> web.StreamResponse:
+    async def metrics(self, _request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
+        if caller.projects is not None:  # they count what all do
+            why = "The token is limited to projects; metrics are those of all."
+            return _error(403, to_wire(Unauthorized(why)))
         response = web.Response(body=await self._metrics())
         response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
         return response
 
 
-_ROUTES: dict[str, Callable[[HttpServer, web.BaseRequest], Awaitable[web.StreamResponse]]] = {
+_Route = Callable[[HttpServer, web.BaseRequest, Caller], Awaitable[web.StreamResponse]]
+_ROUTES: dict[str, _Route] = {
     "/rpc": HttpServer.rpc,
     "/healthz": HttpServer.healthz,
     "/readyz": HttpServer.readyz,
@@ -133,9 +152,8 @@ class _Handler(RequestHandler):
         return response
 
 
-def refusal(error: WireError) -> bytes:
+def refusal(body: bytes) -> bytes:
     """A whole HTTP response for a peer that never gets as far as a request."""
-    body = envelope.failure(None, error)
     head = (
         "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -161,10 +179,22 @@ def _request(
     )
 
 
-def _peer_pid(request: web.BaseRequest) -> int | None:
-    """None once the connection is lost."""
+def _peer(request: web.BaseRequest) -> Peer:
+    """Nobody's once the connection is lost."""
     connected = request.get_extra_info("socket")
-    return None if connected is None else peer_of(connected).pid
+    return Peer() if connected is None else peer_of(connected)
+
+
+def _identify(caller: Caller, request: web.BaseRequest) -> None:
+    """Raises Unauthorized and RateLimited. What is presented counts, never the peer instead."""
+    presented = request.headers.get("Authorization")
+    if presented is None:
+        caller.check_proven()
+        return
+    scheme, _, token = presented.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthorized("Send Authorization: Bearer and a token.")
+    caller.authenticate(token.strip())
 
 
 def _json(status: int, body: bytes) -> web.Response:

@@ -9,8 +9,9 @@ from typing import Any
 from cco_knowledge.errors import InvalidInput, KnowledgeError, Overloaded
 from cco_knowledge.jobs import Advance, Spool, Work
 from cco_knowledge.rpc import params, reading, results
+from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.errors import to_wire
-from cco_knowledge.rpc.system import Host, Notify, job_of, watch
+from cco_knowledge.rpc.system import Host, job_of, shown_job, watch
 from cco_knowledge.service import KnowledgeService, NewEntry
 from cco_knowledge.store.interface import Stored
 from cco_knowledge.types import Entry
@@ -25,17 +26,21 @@ _MAX_ERRORS = 10_000
 _Parsed = NewEntry | Entry | KnowledgeError
 
 
-async def import_(host: Host, given: params.ImportParams, notify: Notify | None) -> results.Job:
+async def import_(host: Host, given: params.ImportParams, caller: Caller) -> results.Job:
     if not given.items and not given.job:
         raise InvalidInput("There is nothing to import.", field="items")
-    job_id = given.job or host.jobs.receive(given.kind).id
+    projects = caller.projects
+    if given.job:
+        job_id = shown_job(host, given.job, caller).id
+    else:
+        job_id = host.jobs.receive(given.kind, caller.token_id).id
     with host.jobs.receiving(job_id) as spool:
         await asyncio.to_thread(spool.append, given.items)
     if given.more:
         return job_of(host.jobs.get(job_id))
-    service = (await host.parts()).service
+    service = (await host.parts()).service.limited_to(projects)
     job = host.jobs.run_received(job_id, partial(work_of, service))
-    watch(host.jobs, job_id, notify)
+    watch(host.jobs, job_id, caller)
     return job_of(job)
 
 

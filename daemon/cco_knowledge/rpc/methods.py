@@ -6,7 +6,9 @@ from enum import Enum
 from typing import Any
 
 from cco_knowledge.rpc import handlers, importing, params, results, system, upkeep
+from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.service import KnowledgeService
+from cco_knowledge.tokens import Role
 
 
 class Deadline(Enum):
@@ -24,6 +26,8 @@ class Signature:
     """The type of it, one of `results`."""
     errors: tuple[str, ...] = field(default=(), kw_only=True)
     """The reasons it may answer with, besides those that every method has."""
+    role: Role = field(default="admin", kw_only=True)
+    """What a token needs at least. Only admins are never limited to projects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Method(Signature):
 class DaemonMethod(Signature):
     """About the daemon itself; answered while the service loads, and while the daemon stops."""
 
-    handler: Callable[[system.Host, Any, system.Notify | None], Awaitable[object]]
+    handler: Callable[[system.Host, Any, Caller], Awaitable[object]]
 
 
 _EMBEDS = ("embedding_failed", "overloaded")
@@ -51,6 +55,7 @@ METHODS: dict[str, Method] = {
         handlers.store,
         Deadline.BULK,
         errors=(*_EMBEDS, *_WRITES, "not_found", "conflict"),
+        role="writer",
     ),
     "knowledge.store_batch": Method(
         "Store many entries at once, of which each fails or succeeds alone.",
@@ -59,6 +64,7 @@ METHODS: dict[str, Method] = {
         handlers.store_batch,
         Deadline.BULK,
         errors=_WRITES,
+        role="writer",
     ),
     "knowledge.search": Method(
         "Find entries by meaning and by words, or learn that nothing stored answers.",
@@ -66,6 +72,7 @@ METHODS: dict[str, Method] = {
         results.Hits,
         handlers.search,
         errors=_EMBEDS,
+        role="reader",
     ),
     "knowledge.context": Method(
         "Get the best entries for a task as one text within a token budget, for a prompt.",
@@ -73,6 +80,7 @@ METHODS: dict[str, Method] = {
         results.Context,
         handlers.context,
         errors=_EMBEDS,
+        role="reader",
     ),
     "knowledge.related": Method(
         "List the entries that are nearest to one, without it.",
@@ -80,18 +88,21 @@ METHODS: dict[str, Method] = {
         results.Hits,
         handlers.related,
         errors=("not_found",),
+        role="reader",
     ),
     "knowledge.query": Method(
         "List all entries that the filters select, page by page, exact and complete.",
         params.QueryParams,
         results.Page,
         handlers.query,
+        role="reader",
     ),
     "knowledge.get": Method(
         "Read entries by their ids.",
         params.GetParams,
         results.Found,
         handlers.get,
+        role="reader",
     ),
     "knowledge.update": Method(
         "Change fields of an entry; it is embedded again only where the text changed.",
@@ -100,6 +111,7 @@ METHODS: dict[str, Method] = {
         handlers.update,
         Deadline.BULK,
         errors=(*_EMBEDS, *_WRITES, "not_found", "conflict"),
+        role="writer",
     ),
     "session.start": Method(
         "Tell what a project knows, for a session that begins.",
@@ -107,6 +119,7 @@ METHODS: dict[str, Method] = {
         results.SessionStart,
         handlers.session_start,
         errors=_EMBEDS,
+        role="reader",
     ),
     "session.pre_compaction": Method(
         "Store what is worth keeping of a conversation, typed, without secrets or repetitions.",
@@ -115,6 +128,7 @@ METHODS: dict[str, Method] = {
         handlers.pre_compaction,
         Deadline.BULK,
         errors=(*_EMBEDS, *_WRITES),
+        role="writer",
     ),
     "session.post_compaction": Method(
         "Tell what helps with a task, and what a project knows, for a session that goes on.",
@@ -122,6 +136,7 @@ METHODS: dict[str, Method] = {
         results.PostCompaction,
         handlers.post_compaction,
         errors=_EMBEDS,
+        role="reader",
     ),
     "knowledge.delete": Method(
         "Delete entries by their ids, or what filters select, if it is as many as you say.",
@@ -130,12 +145,14 @@ METHODS: dict[str, Method] = {
         handlers.delete,
         Deadline.BULK,
         errors=(*_WRITES, "conflict"),
+        role="writer",
     ),
     "knowledge.stats": Method(
         "Count what is stored, exactly.",
         params.StatsParams,
         results.Stats,
         handlers.stats,
+        role="reader",
     ),
     "knowledge.cleanup": Method(
         "Delete old entries, of all projects unless one is given.",
@@ -144,6 +161,7 @@ METHODS: dict[str, Method] = {
         handlers.cleanup,
         Deadline.BULK,
         errors=_WRITES,
+        role="writer",
     ),
     "knowledge.migrate": Method(
         "Store old records as they were, each only once, or say what would be stored.",
@@ -152,6 +170,7 @@ METHODS: dict[str, Method] = {
         handlers.migrate,
         Deadline.BULK,
         errors=_WRITES,
+        role="writer",
     ),
     "knowledge.undo_migration": Method(
         "Delete what a migration brought, and nothing else.",
@@ -160,6 +179,7 @@ METHODS: dict[str, Method] = {
         handlers.undo_migration,
         Deadline.BULK,
         errors=_WRITES,
+        role="writer",
     ),
     "embedding.embed": Method(
         "Turn texts into vectors of length 1.",
@@ -168,6 +188,7 @@ METHODS: dict[str, Method] = {
         handlers.embed,
         Deadline.BULK,
         errors=_EMBEDS,
+        role="reader",
     ),
 }
 
@@ -178,15 +199,24 @@ SYSTEM: dict[str, DaemonMethod] = {
         results.Job,
         importing.import_,
         errors=("unavailable", "not_found", "conflict", "overloaded"),
+        role="writer",
+    ),
+    "system.authenticate": DaemonMethod(
+        "Present a token: calls of this connection are made with its rights from now on.",
+        params.AuthenticateParams,
+        results.Authenticated,
+        system.authenticate,
+        role="reader",
     ),
     "system.ping": DaemonMethod(
-        "Ask for a sign of life.", params.NoParams, results.Pong, system.ping
+        "Ask for a sign of life.", params.NoParams, results.Pong, system.ping, role="reader"
     ),
     "system.status": DaemonMethod(
         "Tell the daemon's version, model, load and memory.",
         params.NoParams,
         results.Status,
         system.status,
+        role="reader",
     ),
     "system.reload": DaemonMethod(
         "Read the configuration again and apply what can change without a restart.",
@@ -227,6 +257,7 @@ SYSTEM: dict[str, DaemonMethod] = {
         params.NoParams,
         results.Jobs,
         system.job_list,
+        role="writer",
     ),
     "job.get": DaemonMethod(
         "Tell how a job is.",
@@ -234,6 +265,7 @@ SYSTEM: dict[str, DaemonMethod] = {
         results.Job,
         system.job_get,
         errors=("not_found",),
+        role="writer",
     ),
     "job.wait": DaemonMethod(
         "Wait until a job has ended; a connection of lines hears `job.progress` meanwhile.",
@@ -241,6 +273,7 @@ SYSTEM: dict[str, DaemonMethod] = {
         results.Job,
         system.job_wait,
         errors=("not_found",),
+        role="writer",
     ),
     "job.cancel": DaemonMethod(
         "End a job early; what it did stays.",
@@ -248,12 +281,14 @@ SYSTEM: dict[str, DaemonMethod] = {
         results.Job,
         system.job_cancel,
         errors=("not_found",),
+        role="writer",
     ),
     "rpc.discover": DaemonMethod(
         "Describe every method of this daemon, as OpenRPC.",
         params.NoParams,
         results.Document,
         system.discover,
+        role="reader",
     ),
 }
 """Methods that are answered while the service still loads, and while the daemon stops."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 
+from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError
 from cco_knowledge.rpc.observed import Arrival
@@ -20,12 +21,14 @@ class NdjsonConnection:
         transport: asyncio.Transport,
         dispatcher: Dispatcher,
         stall: Stall,
-        peer_pid: int | None,
+        caller: Caller,
     ) -> None:
+        """What is notified to the caller goes this way."""
         self._transport = transport
         self._dispatcher = dispatcher
         self._stall = stall
-        self._peer_pid = peer_pid
+        self._caller = caller
+        caller.notify = self._notify
         self._pieces: list[bytes] = []
         self._size_bytes = 0
         self._is_skipping = False
@@ -36,6 +39,8 @@ class NdjsonConnection:
         self._is_ended = False
 
     def data_received(self, data: bytes) -> None:
+        if self._is_ended:
+            return
         *ends, rest = data.split(b"\n")
         for end in ends:
             self._add(end)
@@ -72,7 +77,7 @@ class NdjsonConnection:
         if self._size_bytes > MAX_REQUEST_BYTES:
             self._pieces.clear()
             self._is_skipping = True
-            arrival = Arrival(self._peer_pid, self._size_bytes)
+            arrival = Arrival(self._caller, self._size_bytes)
             self._transport.write(self._dispatcher.refuse(too_large(), arrival) + b"\n")
 
     def _end_line(self) -> None:
@@ -83,7 +88,7 @@ class NdjsonConnection:
         self._is_skipping = False
         if was_skipping or not line.strip():
             return
-        self._lines.append((line, Arrival(self._peer_pid, len(line), self._notify)))
+        self._lines.append((line, Arrival(self._caller, len(line))))
 
     def _go_on(self) -> None:
         """Begin what waits, then read on, or stop reading: a peer is not late meanwhile."""
@@ -110,6 +115,7 @@ class NdjsonConnection:
             await self._is_writable.wait()
             if response is not None and not self._transport.is_closing():
                 self._transport.write(response + b"\n")
+            self._is_ended |= self._caller.is_refused  # what has come is still answered
 
     def _notify(self, message: bytes) -> bool:
         """A peer that does not read misses what can be missed."""

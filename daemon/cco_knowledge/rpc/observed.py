@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass, field
 
 from cco_knowledge.metrics import CallCounts
+from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.envelope import NO_ID, RequestId
 from cco_knowledge.rpc.methods import METHODS, SYSTEM
-from cco_knowledge.rpc.system import Notify
 
 UNKNOWN_METHOD = "unknown"
 
@@ -22,10 +22,8 @@ _log = logging.getLogger(__name__)
 class Arrival:
     """A message that has come in whole."""
 
-    peer_pid: int | None
+    caller: Caller
     n_bytes: int
-    notify: Notify | None = None
-    """None where the framing has no way back but the answer."""
     at_s: float = field(default_factory=time.perf_counter)
 
 
@@ -56,7 +54,8 @@ class ObservedCall:
             extra={
                 "id": plain_id(self.id),
                 "method": method,
-                "peer": self.arrival.peer_pid,
+                "peer": self.arrival.caller.peer.pid,
+                "token": self.arrival.caller.token_name,
                 "outcome": outcome,
                 "queue_ms": round(waited_s * 1000, 1),
                 "ms": round(worked_s * 1000, 1),

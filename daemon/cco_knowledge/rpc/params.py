@@ -44,6 +44,10 @@ class NoParams(Params, frozen=True):
     pass
 
 
+class AuthenticateParams(Params, frozen=True):
+    token: Annotated[str, msgspec.Meta(max_length=256), about("What `kmctl token create` printed.")]
+
+
 class JobParams(Params, frozen=True):
     id: Annotated[Field, about("The job's id.")]
 

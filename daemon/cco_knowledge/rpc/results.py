@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import msgspec
 
 from cco_knowledge.rpc.described import about, refer
+from cco_knowledge.tokens import Role
 
 Id = Annotated[str, about("The entry's id.")]
 Similarity = Annotated[float, about("Cosine of the nearest passage, -1 to 1.")]
@@ -157,7 +158,10 @@ class Stats(TypedDict):
     by_project: Annotated[Counts, about("Entries of each project.")]
     oldest_record: Annotated[str | None, about("The oldest timestamp.")]
     newest_record: Annotated[str | None, about("The newest timestamp.")]
-    storage: Annotated[Storage, about("The database, over all projects.")]
+    storage: Annotated[
+        Storage | None,
+        about("The database, over all projects; null for a token that is limited to some."),
+    ]
     model: Annotated[Model, about("What the vectors were made with.")]
 
 
@@ -255,14 +259,26 @@ class Status(TypedDict):
     model: Annotated[Model | None, about("What it embeds with; null while it loads.")]
     socket: Annotated[str, about("Where it listens.")]
     home: Annotated[str, about("Its home.")]
-    connections: Annotated[int, about("Connections that are open.")]
-    queue: Annotated[int, about("Passages that wait for the model or are worked on.")]
+    connections: Annotated[
+        int | None,
+        about(
+            "Connections that are open. This and what follows, which others cause, is null for a "
+            "token that is limited to projects."
+        ),
+    ]
+    queue: Annotated[int | None, about("Passages that wait for the model or are worked on.")]
     embedding: Annotated[Queue | None, about("The model at work; null while it loads.")]
     maintenance: Annotated[
         Maintenance | None, about("The upkeep of the table; null while it is opened.")
     ]
-    rss_bytes: Annotated[int, about("Memory that the process holds.")]
+    rss_bytes: Annotated[int | None, about("Memory that the process holds.")]
     backups: Annotated[Backups | None, about("Of the store; null while it loads.")]
+
+
+class Authenticated(TypedDict):
+    name: Annotated[str, about("The token's name.")]
+    role: Annotated[Role, about("What it may do; see the roles of the methods.")]
+    projects: Annotated[list[str] | None, about("Those that it is limited to; null: none.")]
 
 
 class Stopping(TypedDict):
@@ -296,6 +312,9 @@ class Job(TypedDict):
     finished_at: Annotated[str | None, about("When it ended; null before.")]
     result: Annotated[dict[str, Any] | None, about("What it gave, once it is `done`.")]
     error: Annotated[JobFailure | None, about("Why it is not `done`, where something went wrong.")]
+    token: Annotated[
+        str | None, about("The id of the token with which it was asked for; null: without one.")
+    ]
 
 
 class Jobs(TypedDict):

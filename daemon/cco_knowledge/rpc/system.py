@@ -2,19 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 import orjson
 
+from cco_knowledge.errors import NotFound
 from cco_knowledge.jobs import Advance, Failure, Job, Jobs, Work
 from cco_knowledge.parts import Parts
 from cco_knowledge.rpc import answers, envelope, params, results
+from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.errors import to_wire
-
-Notify = Callable[[bytes], bool]
-"""Sends a notification to who called. False: nobody is there any more."""
 
 
 class Host(Protocol):
@@ -36,63 +34,89 @@ class Host(Protocol):
     def stop(self) -> None: ...
 
 
-async def ping(host: Host, given: params.NoParams, notify: Notify | None) -> results.Pong:
+async def authenticate(
+    host: Host, given: params.AuthenticateParams, caller: Caller
+) -> results.Authenticated:
+    # NOTE: without an await before it, so that what came behind it is called with its rights.
+    token = caller.authenticate(given.token)
+    return {
+        "name": token.name,
+        "role": token.role,
+        "projects": None if token.projects is None else list(token.projects),
+    }
+
+
+async def ping(host: Host, given: params.NoParams, caller: Caller) -> results.Pong:
     return "pong"
 
 
-async def status(host: Host, given: params.NoParams, notify: Notify | None) -> results.Status:
-    return await host.status()
+async def status(host: Host, given: params.NoParams, caller: Caller) -> results.Status:
+    status = await host.status()
+    return status if caller.projects is None else answers.status_without_others(status)
 
 
-async def discover(host: Host, given: params.NoParams, notify: Notify | None) -> object:
+async def discover(host: Host, given: params.NoParams, caller: Caller) -> object:
     from cco_knowledge.rpc.discover import encoded_document  # few ever ask
 
     return orjson.Fragment(await asyncio.to_thread(encoded_document))
 
 
-async def shutdown(host: Host, given: params.NoParams, notify: Notify | None) -> results.Stopping:
+async def shutdown(host: Host, given: params.NoParams, caller: Caller) -> results.Stopping:
     host.stop()
     return {"stopping": True, "pid": os.getpid()}
 
 
-async def reload(host: Host, given: params.NoParams, notify: Notify | None) -> results.Reloaded:
+async def reload(host: Host, given: params.NoParams, caller: Caller) -> results.Reloaded:
     return await host.reload()
 
 
-async def backup(host: Host, given: params.NoParams, notify: Notify | None) -> results.Job:
+async def backup(host: Host, given: params.NoParams, caller: Caller) -> results.Job:
     backups = (await host.parts()).backups
 
     async def work(advance: Advance) -> dict[str, Any]:
         return {**answers.backup_of(await backups.make("manual", advance))}
 
-    return begun(host, "backup", work, notify)
+    return begun(host, "backup", work, caller)
 
 
-async def job_list(host: Host, given: params.NoParams, notify: Notify | None) -> results.Jobs:
-    return {"jobs": [job_of(job) for job in host.jobs.all]}
+async def job_list(host: Host, given: params.NoParams, caller: Caller) -> results.Jobs:
+    return {"jobs": [job_of(job) for job in host.jobs.all if _is_shown(job, caller)]}
 
 
-async def job_get(host: Host, given: params.JobParams, notify: Notify | None) -> results.Job:
-    return job_of(host.jobs.get(given.id))
+async def job_get(host: Host, given: params.JobParams, caller: Caller) -> results.Job:
+    return job_of(shown_job(host, given.id, caller))
 
 
-async def job_wait(host: Host, given: params.JobParams, notify: Notify | None) -> results.Job:
-    watch(host.jobs, given.id, notify)
+async def job_wait(host: Host, given: params.JobParams, caller: Caller) -> results.Job:
+    watch(host.jobs, shown_job(host, given.id, caller).id, caller)
     return job_of(await host.jobs.wait(given.id))
 
 
-async def job_cancel(host: Host, given: params.JobParams, notify: Notify | None) -> results.Job:
-    return job_of(await host.jobs.cancel(given.id))
+async def job_cancel(host: Host, given: params.JobParams, caller: Caller) -> results.Job:
+    return job_of(await host.jobs.cancel(shown_job(host, given.id, caller).id))
 
 
-def begun(host: Host, kind: str, work: Work, notify: Notify | None) -> results.Job:
+def begun(host: Host, kind: str, work: Work, caller: Caller) -> results.Job:
     """A job that has just started; who called hears of its progress."""
-    job = host.jobs.start(kind, work)
-    watch(host.jobs, job.id, notify)
+    job = host.jobs.start(kind, work, caller.token_id)
+    watch(host.jobs, job.id, caller)
     return job_of(job)
 
 
-def watch(jobs: Jobs, job_id: str, notify: Notify | None) -> None:
+def shown_job(host: Host, job_id: str, caller: Caller) -> Job:
+    """Raises NotFound also for the job of somebody else, if the caller is no admin."""
+    job = host.jobs.get(job_id)
+    if not _is_shown(job, caller):
+        raise NotFound("No job has this id.", id=job_id)
+    return job
+
+
+def _is_shown(job: Job, caller: Caller) -> bool:
+    return caller.role == "admin" or job.token == caller.token_id
+
+
+def watch(jobs: Jobs, job_id: str, caller: Caller) -> None:
+    notify = caller.notify
     if notify is not None:
         jobs.listen(job_id, lambda job: notify(envelope.notification("job.progress", job_of(job))))
 

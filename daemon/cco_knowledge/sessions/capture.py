@@ -91,6 +91,7 @@ class _Session:
             agent="unknown",
             metadata=_METADATA,
             id=entry_id,
+            has_chosen_id=False,
             timestamp=format_timestamp(self.moment),
             supersedes=[old.id] if old else [],
             on_duplicate="return",

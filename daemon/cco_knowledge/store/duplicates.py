@@ -75,7 +75,7 @@ def decide(drafts: Sequence[Draft], known: Known) -> Decided:
 
 def _outcome(draft: Draft, known: Known) -> Stored | Exception:
     entry = draft.embedded.entry
-    missing = [replaced for replaced in draft.supersedes if replaced not in known.by_id]
+    missing = [one for one in draft.supersedes if not _may_replace(draft, one, known)]
     if missing:
         return NotFound("`supersedes` names entries that do not exist.", ids=missing)
     same = _same_entry(draft, known)
@@ -95,6 +95,11 @@ def _outcome(draft: Draft, known: Known) -> Stored | Exception:
             "The same text, type and project is stored already.", duplicate_of=same_content.id
         )
     return _again(same_content)
+
+
+def _may_replace(draft: Draft, replaced: str, known: Known) -> bool:
+    entry = known.by_id.get(replaced)
+    return entry is not None and (draft.projects is None or entry.project_id in draft.projects)
 
 
 def _same_entry(draft: Draft, known: Known) -> Entry | None:

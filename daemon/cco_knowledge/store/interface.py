@@ -30,6 +30,10 @@ class Draft:
     """A repeat with the same id is the same entry even if "now" has moved on."""
     supersedes: Sequence[str] = ()
     """The ids of the entries that this one replaces."""
+    has_chosen_id: bool = True
+    """The caller gave the id, which may be another entry's."""
+    projects: Sequence[str] | None = None
+    """Only what belongs to these can be replaced; None: everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,10 @@ class Store(Protocol):
         """The entries that hold any of the terms among those that pass, by BM25."""
         ...
 
+    async def terms_of(self, found: Sequence[Match]) -> dict[str, list[str]]:
+        """The terms by which the entries that still exist are found, by id."""
+        ...
+
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
         """The cosine of the nearest passage of each entry that still exists, by id."""
         ...
@@ -126,27 +134,32 @@ class Store(Protocol):
         start: PageStart | None,
     ) -> Page: ...
 
-    async def get(self, ids: Sequence[str]) -> list[Entry]:
-        """Those that exist, in the order of `ids`."""
+    async def get(self, ids: Sequence[str], filters: Filters = ANY) -> list[Entry]:
+        """Those that exist and pass, in the order of `ids`."""
         ...
 
-    async def replaced_by(self, ids: Sequence[str]) -> dict[str, list[str]]:
-        """The ids that each of `ids` is the direct successor of, where there are any."""
+    async def replaced_by(self, ids: Sequence[str], filters: Filters = ANY) -> dict[str, list[str]]:
+        """The ids that each of `ids` is the direct successor of, where there are any that pass."""
         ...
 
-    async def replace(self, entry: Entry, passages: Sequence[Passage] | None) -> None:
+    async def replace(
+        self, entry: Entry, passages: Sequence[Passage] | None, filters: Filters = ANY
+    ) -> None:
         """Write all fields of an existing entry; None keeps the vectors that it has.
 
         What is superseded stays so; `superseded_at` follows from `superseded_by`.
 
         Raises:
-            NotFound: this entry, or its successor.
+            NotFound: this entry, or its successor, or one of them does not pass.
             Conflict: the successor is superseded by this entry.
         """
         ...
 
-    async def delete(self, ids: Sequence[str]) -> int:
-        """What a deleted entry had replaced belongs to its successor; without one it is current."""
+    async def delete(self, ids: Sequence[str], filters: Filters = ANY) -> int:
+        """How many of these passed, and are gone.
+
+        What a deleted entry had replaced belongs to its successor; without one it is current.
+        """
         ...
 
     async def delete_matching(self, filters: Filters, expect: int) -> int:
@@ -164,8 +177,8 @@ class Store(Protocol):
         """Which of these records a migration has brought, as outcomes of storing them again."""
         ...
 
-    async def undo_migration(self, run: str) -> int:
-        """Delete what that run brought, as `delete` does."""
+    async def undo_migration(self, run: str, filters: Filters = ANY) -> int:
+        """Delete what that run brought and what passes, as `delete` does."""
         ...
 
     async def cleanup(self, filters: Filters) -> list[str]:
@@ -174,4 +187,6 @@ class Store(Protocol):
 
     async def totals(self, filters: Filters) -> Totals: ...
 
-    async def facts(self) -> StoreFacts: ...
+    async def facts(self) -> StoreFacts | None:
+        """None where they are not to be told."""
+        ...

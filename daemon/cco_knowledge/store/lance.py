@@ -19,7 +19,7 @@ from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import category, translated
 from cco_knowledge.store.filters import both, one_of, quoted
 from cco_knowledge.store.indexes import ensure_indexes
-from cco_knowledge.store.interface import Draft, Optimized, Stored, Verified
+from cco_knowledge.store.interface import ANY, Draft, Optimized, Stored, Verified
 from cco_knowledge.store.kept_files import clear_up
 from cco_knowledge.store.maintenance import Maintenance
 from cco_knowledge.store.native import Scannable, panics_caught
@@ -114,13 +114,15 @@ class LanceStore(LanceReads):
     async def insert(self, drafts: Sequence[Draft]) -> list[Outcome]:
         return await self._writer.insert(drafts)
 
-    async def replace(self, entry: Entry, passages: Sequence[Passage] | None) -> None:
+    async def replace(
+        self, entry: Entry, passages: Sequence[Passage] | None, filters: Filters = ANY
+    ) -> None:
         async def apply() -> None:
-            current = await self.embedded([entry.id])
+            current = await self.embedded([entry.id], filters)
             if not current:
                 raise NotFound("No entry has this id.", id=entry.id)
             stored = current[0]
-            successor = await self._successor(entry, stored.entry)
+            successor = await self._successor(entry, stored.entry, filters)
             marks = replace(entry, superseded_by=successor[0], superseded_at=successor[1])
             changed = EmbeddedEntry(marks, passages or stored.passages)
             await upsert(self._table, self._schema, [await self._to_batch([changed])])
@@ -128,8 +130,9 @@ class LanceStore(LanceReads):
 
         await self._change(apply)
 
-    async def delete(self, ids: Sequence[str]) -> int:
-        return await self._change(lambda: self._delete(one_of("id", ids)))
+    async def delete(self, ids: Sequence[str], filters: Filters = ANY) -> int:
+        condition = both(one_of("id", ids), self._predicate(filters))
+        return await self._change(lambda: self._delete(condition))
 
     async def delete_matching(self, filters: Filters, expect: int) -> int:
         async def apply() -> int:
@@ -156,8 +159,9 @@ class LanceStore(LanceReads):
             if entry.migration_record is not None
         }
 
-    async def undo_migration(self, run: str) -> int:
-        return await self._change(lambda: self._delete(one_of("migration_run", [run])))
+    async def undo_migration(self, run: str, filters: Filters = ANY) -> int:
+        condition = both(one_of("migration_run", [run]), self._predicate(filters))
+        return await self._change(lambda: self._delete(condition))
 
     async def cleanup(self, filters: Filters) -> list[str]:
         async def apply() -> list[str]:
@@ -323,12 +327,14 @@ class LanceStore(LanceReads):
     async def _sync(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)
 
-    async def _successor(self, entry: Entry, stored: Entry) -> tuple[str | None, str | None]:
+    async def _successor(
+        self, entry: Entry, stored: Entry, filters: Filters
+    ) -> tuple[str | None, str | None]:
         """`superseded_by` and `superseded_at` of a changed entry; nothing takes them back."""
         by = entry.superseded_by
         if by is None or by == stored.superseded_by:  # since it was read, another may have come
             return stored.superseded_by, stored.superseded_at
-        successors = await self.get([by])
+        successors = await self.get([by], filters)
         if not successors:
             raise NotFound("No entry has the id in `superseded_by`.", id=by)
         pointers = await self._pointers("true")

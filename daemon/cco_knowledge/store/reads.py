@@ -38,6 +38,16 @@ class LanceReads:
             return []
         return await self._nearest(vector, self._predicate(filters), limit)
 
+    async def terms_of(self, found: Sequence[Match]) -> dict[str, list[str]]:
+        if not found:
+            return {}
+        with translated("search"):
+            batches = await self._batches(
+                ["id", "terms"], one_of("id", [match.id for match in found]), found
+            )
+        rows = (row for batch in batches for row in batch.to_pylist())
+        return {row["id"]: row["terms"].split(" ") for row in rows}
+
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
         if not found:
             return {}
@@ -109,19 +119,20 @@ class LanceReads:
         )
         return Page(page, total, following)
 
-    async def get(self, ids: Sequence[str]) -> list[Entry]:
+    async def get(self, ids: Sequence[str], filters: Filters = ANY) -> list[Entry]:
         if not ids:
             return []
         with translated("get"):
-            entries = await self._entries(one_of("id", ids))
+            entries = await self._entries(both(one_of("id", ids), self._predicate(filters)))
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
-    async def replaced_by(self, ids: Sequence[str]) -> dict[str, list[str]]:
+    async def replaced_by(self, ids: Sequence[str], filters: Filters = ANY) -> dict[str, list[str]]:
         if not (ids and self._has_superseded):
             return {}
         with translated("query"):
-            pointers = await self._pointers(one_of("superseded_by", ids))
+            condition = both(one_of("superseded_by", ids), self._predicate(filters))
+            pointers = await self._pointers(condition)
         found: dict[str, list[str]] = {}
         for replaced, successor in sorted(pointers.items()):
             found.setdefault(successor, []).append(replaced)
@@ -184,7 +195,7 @@ class LanceReads:
         batches = await self._select(["id"], condition)
         return [entry_id for batch in batches for entry_id in batch.column("id").to_pylist()]
 
-    async def _pointers(self, condition: str) -> dict[str, str]:
+    async def _pointers(self, condition: str | None) -> dict[str, str]:
         """The direct successor of each superseded row that meets the condition."""
         batches = await self._select(["id", "superseded_by"], both(_IS_SUPERSEDED, condition))
         rows = (row for batch in batches for row in batch.to_pylist())

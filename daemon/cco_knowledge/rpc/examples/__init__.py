@@ -9,8 +9,17 @@ from cco_knowledge.rpc.examples.example import Example
 
 __all__ = ["EXAMPLES", "UNTOLD", "Example"]
 
-UNTOLD = frozenset({"system.shutdown", "system.backup", "job.get", "job.wait", "job.cancel"})
-"""The first ends the story, the second leaves a backup; the others need an id of a job."""
+UNTOLD = frozenset(
+    {
+        "system.authenticate",
+        "system.shutdown",
+        "system.backup",
+        "job.get",
+        "job.wait",
+        "job.cancel",
+    }
+)
+"""Needs a token; ends the story; leaves a backup; the others need an id of a job."""
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     **knowledge.EXAMPLES,
