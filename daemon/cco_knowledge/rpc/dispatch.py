@@ -6,17 +6,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cco_knowledge.errors import DeadlineExceeded, Unavailable
+from cco_knowledge.errors import (
+    MAX_ANSWER_BYTES,
+    DeadlineExceeded,
+    Overloaded,
+    Unavailable,
+    answer_too_large,
+)
 from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc import envelope, params, reading
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
+from cco_knowledge.rpc.intake import Intake
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
 from cco_knowledge.rpc.observed import Arrival, ObservedCall
+from cco_knowledge.rpc.shares import Shares
 from cco_knowledge.rpc.system import Host
 from cco_knowledge.service import KnowledgeService
+from cco_knowledge.turns import CALLER
 
 MAX_REQUEST_BYTES = 16 << 20
+_SMALL_ANSWER_BYTES = 64 << 10
+"""Of which there is always room for as many as there can be calls."""
+_BUSY_MS = 1000
 
 
 @dataclass(slots=True)
@@ -33,19 +45,28 @@ class Dispatcher:
     draining: bool = False
     n_calls: int = 0
     calls: CallCounts = field(default_factory=CallCounts)
+    requests_share: Shares = field(default_factory=lambda: Shares(64 << 20))
+    """Bytes that have come in and are not answered."""
+    answers_share: Shares = field(default_factory=lambda: Shares(256 << 20))
+    """Bytes that are not sent."""
+    calls_share: Shares = field(default_factory=lambda: Shares(4096))
     in_flight: "set[asyncio.Task[Any]]" = field(default_factory=set)
     _limits: set[asyncio.Timeout] = field(default_factory=set)
+    _intake: Intake = field(default_factory=Intake)
 
     @contextlib.contextmanager
-    def accepted(self) -> Iterator[None]:
+    def accepted(self, arrival: Arrival) -> Iterator[None]:
         """Around a request, until its answer is written: a stopping daemon waits for it."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # both framings call from a task
         self.in_flight.add(task)
+        CALLER.set(arrival.caller)
         try:
             yield
         finally:
             self.in_flight.discard(task)
+            self.calls_share.give_back(arrival.caller.peer, arrival.held.calls)
+            self.answers_share.give_back(arrival.caller.peer, arrival.held.answer_bytes)
 
     def cut(self) -> None:
         """End all calls that are at work, as if their time were over: each is answered."""
@@ -57,7 +78,8 @@ class Dispatcher:
     async def answer(self, raw: bytes, arrival: Arrival) -> bytes | None:
         """The response, or None where the message asks for none."""
         try:
-            message = envelope.parse(raw)
+            async with self._intake.turn(arrival.caller, len(raw)):
+                message = envelope.parse(raw)
         except WireError as error:
             return self.refuse(error, arrival)
         answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
@@ -72,14 +94,34 @@ class Dispatcher:
         observed = ObservedCall(self.calls, arrival, part.id, part.method)
         outcome, response = "cancelled", b""
         try:
+            self._admit(arrival)
             result = await self._call(part, observed)
-            outcome, response = "ok", envelope.success(part.id, result)
+            outcome, response = "ok", self._fitting(envelope.success(part.id, result), arrival)
         except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
             wire = to_wire(error)
             outcome, response = wire.reason, envelope.failure(part.id, wire)
         finally:
             observed.end(outcome, 0 if part.id is NO_ID else len(response))
         return None if part.id is NO_ID else response
+
+    def _admit(self, arrival: Arrival) -> None:
+        peer = arrival.caller.peer
+        if not self.calls_share.fits(peer, 1):
+            raise Overloaded("Too many calls are at work.", retry_after_ms=_BUSY_MS)
+        self.calls_share.take(peer, 1)
+        arrival.held.calls += 1
+
+    def _fitting(self, response: bytes, arrival: Arrival) -> bytes:
+        """Counted until it is written."""
+        peer, n_bytes = arrival.caller.peer, len(response)
+        if n_bytes > _SMALL_ANSWER_BYTES:
+            if arrival.held.answer_bytes + n_bytes > MAX_ANSWER_BYTES:
+                raise answer_too_large()
+            if not self.answers_share.fits(peer, n_bytes):
+                raise Overloaded("Read the answers that wait first.", retry_after_ms=_BUSY_MS)
+        self.answers_share.take(peer, n_bytes)
+        arrival.held.answer_bytes += n_bytes
+        return response
 
     async def _call(self, call: Call, observed: ObservedCall) -> object:
         if (of_daemon := SYSTEM.get(call.method)) is not None:

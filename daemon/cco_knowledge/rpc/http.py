@@ -1,6 +1,7 @@
 """HTTP/1.1 in front of the dispatcher: the one importer of aiohttp."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -14,10 +15,10 @@ from cco_knowledge.errors import Unavailable
 from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
-from cco_knowledge.rpc.ndjson import too_large
+from cco_knowledge.rpc.ndjson import too_large, too_much_unanswered
 from cco_knowledge.rpc.observed import Arrival
-from cco_knowledge.rpc.peer import peer_of
 from cco_knowledge.rpc.stall import Progress
+from cco_knowledge.turns import Caller
 
 OnProgress = Callable[[asyncio.BaseTransport | None, Progress], None]
 
@@ -41,13 +42,14 @@ class HttpServer(web.Server):
         self._on_progress = on_progress
         self._metrics = metrics
 
-    def protocol(self) -> RequestHandler:
+    def protocol(self, caller: Caller) -> RequestHandler:
         handler = _Handler(
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None switches it off
             auto_decompress=False,
         )
+        handler.caller = caller
         handler.on_progress = self._on_progress
         return handler
 
@@ -67,16 +69,42 @@ class HttpServer(web.Server):
             return _error(415, WireError.invalid_request("Send Content-Type: application/json."))
         if "Content-Encoding" in request.headers:
             return _error(415, WireError.invalid_request("Send the body without an encoding."))
+        caller, body = _caller(request), bytearray()
         try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            arrival = Arrival(_peer_pid(request), request.content_length or MAX_REQUEST_BYTES)
-            return _json(413, self._dispatcher.refuse(too_large(), arrival))
-        arrival = Arrival(_peer_pid(request), len(body))
-        self._on_progress(request.transport, Progress.CALLING)
-        with self._dispatcher.accepted():
-            response = await self._dispatcher.answer(body, arrival)
-        return web.Response(status=204) if response is None else _json(200, response)
+            refused = await self._receive(request, caller, body)
+            arrival = Arrival(caller, len(body))
+            if refused is not None:
+                status, error = refused
+                return _json(status, self._dispatcher.refuse(error, arrival))
+            self._on_progress(request.transport, Progress.CALLING)
+            return await self._answer(request, bytes(body), arrival)
+        finally:
+            self._dispatcher.requests_share.give_back(caller.peer, len(body))
+
+    async def _receive(
+        self, request: web.BaseRequest, caller: Caller, body: bytearray
+    ) -> tuple[int, WireError] | None:
+        """The body, or the status and the error of one that is refused before it is whole."""
+        share = self._dispatcher.requests_share
+        while chunk := await request.content.readany():
+            body += chunk
+            share.take(caller.peer, len(chunk))
+            if len(body) > MAX_REQUEST_BYTES:
+                return 413, too_large()
+            if not share.fits(caller.peer, 0):
+                return 503, too_much_unanswered()
+        return None
+
+    async def _answer(
+        self, request: web.BaseRequest, body: bytes, arrival: Arrival
+    ) -> web.StreamResponse:
+        with self._dispatcher.accepted(arrival):
+            answer = await self._dispatcher.answer(body, arrival)
+            response = web.Response(status=204) if answer is None else _json(200, answer)
+            with contextlib.suppress(ConnectionError):  # aiohttp sees it too
+                await response.prepare(request)
+                await response.write_eof()
+        return response
 
     async def healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
         """Answered by the loop itself, so it proves that the loop moves."""
@@ -104,6 +132,7 @@ _ROUTES: dict[str, Callable[[HttpServer, web.BaseRequest], Awaitable[web.StreamR
 
 
 class _Handler(RequestHandler):
+    caller: Caller
     on_progress: OnProgress
 
     def eof_received(self) -> None:
@@ -133,11 +162,11 @@ class _Handler(RequestHandler):
         return response
 
 
-def refusal(error: WireError) -> bytes:
+def refusal(status: HTTPStatus, error: WireError) -> bytes:
     """A whole HTTP response for a peer that never gets as far as a request."""
     body = envelope.failure(None, error)
     head = (
-        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
@@ -161,10 +190,10 @@ def _request(
     )
 
 
-def _peer_pid(request: web.BaseRequest) -> int | None:
-    """None once the connection is lost."""
-    connected = request.get_extra_info("socket")
-    return None if connected is None else peer_of(connected).pid
+def _caller(request: web.BaseRequest) -> Caller:
+    protocol = request.protocol
+    assert isinstance(protocol, _Handler)  # noqa: S101  # `HttpServer.protocol` makes them
+    return protocol.caller
 
 
 def _json(status: int, body: bytes) -> web.Response:
