@@ -103,7 +103,9 @@ class Conversation:
             self._check(answer)
         got = Counter(map(key_of, answers))
         if got != expected:
-            raise Wrong(f"missing {dict(expected - got)!s:.500}, too many {dict(got - expected)!s:.500}")
+            raise Wrong(
+                f"missing {dict(expected - got)!s:.500}, too many {dict(got - expected)!s:.500}"
+            )
 
     async def _over_http(self, path: Path, messages: list[bytes]) -> None:
         self.seen.messages["http"] += len(messages)
@@ -192,9 +194,7 @@ async def _reply(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return int(status_line.split()[1]), await reader.readexactly(length)
 
 
-async def _converse(
-    daemon: Daemon, seed: int, numbers: Sequence[int], seen: Seen
-) -> None:
+async def _converse(daemon: Daemon, seed: int, numbers: Sequence[int], seen: Seen) -> None:
     methods = methods_of(daemon.call("rpc.discover"))
     waiting = iter(numbers)
 
@@ -247,18 +247,23 @@ def _run(seed: int, numbers: Sequence[int]) -> dict[str, Any]:
     daemon = Daemon(home).start().wait_ready()
     try:
         report = fuzz(daemon, seed=seed, numbers=numbers)
-        defects = [w for w in ("Traceback", "internal error", "Warning:") if w in daemon.stderr]
-        if defects:
-            raise Wrong(f"the log holds {defects}")
-        return report
+        _check_log(daemon.stderr)
     except BaseException:
         with contextlib.suppress(OSError):
             sys.stderr.write(daemon.stderr[-2000:])
         raise
+    else:
+        return report
     finally:
         daemon.stop()
         daemon.discard()
         shutil.rmtree(home)
+
+
+def _check_log(log: str) -> None:
+    defects = [word for word in ("Traceback", "internal error", "Warning:") if word in log]
+    if defects:
+        raise Wrong(f"the log holds {defects}")
 
 
 def main() -> None:

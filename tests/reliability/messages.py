@@ -25,9 +25,10 @@ _SELDOM: Final = {
 _WORKING: Final = 0.05
 """Of all other methods; the rest of their calls have a param too many."""
 _WORDS: Final = (
-    "we decided to keep all vectors in one table because a commit is then one file "
-    "naïve café 日本語 \U0001f600 retryBackoffMs src/auth/token.py v1.2.3 \u2028 \u0301"
-).split()
+    *("we", "decided", "to", "keep", "all", "vectors", "in", "one", "table", "because", "a"),
+    *("commit", "is", "then", "naïve", "café", "日本語", "\U0001f600", "retryBackoffMs", "v1.2.3"),
+    *("src/auth/token.py", "\u2028", "\u0301"),
+)
 _STRANGE: Final[Sequence[Json]] = (
     *(None, True, False, 0, -1, 1, 10, 101, 1001, 2**31, 2**53 + 1, 2**63, 2**64, -(10**30)),
     *(0.5, -0.0, 1e308, 5e-324, "", " ", "\x00", "\n", "x" * 300, "%", "'", '"', "\\", "null"),
@@ -36,7 +37,19 @@ _STRANGE: Final[Sequence[Json]] = (
     *("2026-11-22T10:30:00Z", "9999-12-31T23:59:59.999Z", "0000-00-00T00:00:00Z", "yesterday"),
 )
 _BROKEN: Final = (
-    *(b"{", b"[", b'"', b'{"jsonrpc":"2.0"', b"nul", b"tru", b"{]", b"[}", b"{,}", b"[1,]", b"\xff"),
+    *(
+        b"{",
+        b"[",
+        b'"',
+        b'{"jsonrpc":"2.0"',
+        b"nul",
+        b"tru",
+        b"{]",
+        b"[}",
+        b"{,}",
+        b"[1,]",
+        b"\xff",
+    ),
     *(b"NaN", b"-Infinity", b"1e999", b"01", b"0x1", b"'a'", b"{1:2}", b'{"a"}', b'"\\ud800"'),
     *(b'{"a":1}}', b'{"a":1} {"b":2}', b"\x00", b"\xef\xbb\xbf{}", b"[" * 5000, b'"\x1f"'),
 )

@@ -99,7 +99,8 @@ class Dispatcher:
             outcome, response = "ok", self._fitting(envelope.success(part.id, result), arrival)
         except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
             wire = to_wire(error)
-            outcome, response = wire.reason, envelope.failure(part.id, wire)
+            outcome = "cancelled" if arrival.held.is_for_nobody else wire.reason
+            response = envelope.failure(part.id, wire)
         finally:
             observed.end(outcome, 0 if part.id is NO_ID else len(response))
         return None if part.id is NO_ID else response
@@ -140,9 +141,13 @@ class Dispatcher:
         self, method: Method, given: params.Params, observed: ObservedCall
     ) -> object:
         deadline_s = self.deadlines_s[method.deadline]
+        held = observed.arrival.held
+        if method.only_reads and held.is_for_nobody:
+            deadline_s = 0.0
         try:
             async with asyncio.timeout(deadline_s) as limit:
-                with self._limited(limit):
+                reads = held.reads if method.only_reads else set()
+                with _among(limit, self._limits), _among(limit, reads):
                     service = await asyncio.shield(self.service)
                     observed.begin()
                     return await method.handler(service, given)
@@ -154,16 +159,17 @@ class Dispatcher:
                 f"{what} What it was writing may still be stored; sending it again does no harm."
             ) from error
 
-    @contextlib.contextmanager
-    def _limited(self, limit: asyncio.Timeout) -> Iterator[None]:
-        self._limits.add(limit)
-        try:
-            yield
-        finally:
-            self._limits.discard(limit)
-
     def refuse(self, error: WireError, arrival: Arrival) -> bytes:
         """The answer to what is no valid request, and so is never called."""
         response = envelope.failure(error.request_id, error)
         ObservedCall(self.calls, arrival, error.request_id).end(error.reason, len(response))
         return response
+
+
+@contextlib.contextmanager
+def _among(limit: asyncio.Timeout, limits: set[asyncio.Timeout]) -> Iterator[None]:
+    limits.add(limit)
+    try:
+        yield
+    finally:
+        limits.discard(limit)

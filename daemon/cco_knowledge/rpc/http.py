@@ -69,7 +69,7 @@ class HttpServer(web.Server):
             return _error(415, WireError.invalid_request("Send Content-Type: application/json."))
         if "Content-Encoding" in request.headers:
             return _error(415, WireError.invalid_request("Send the body without an encoding."))
-        caller, body = _caller(request), bytearray()
+        caller, body = _handler(request).caller, bytearray()
         try:
             refused = await self._receive(request, caller, body)
             arrival = Arrival(caller, len(body))
@@ -98,6 +98,7 @@ class HttpServer(web.Server):
     async def _answer(
         self, request: web.BaseRequest, body: bytes, arrival: Arrival
     ) -> web.StreamResponse:
+        _handler(request).arrival = arrival
         with self._dispatcher.accepted(arrival):
             answer = await self._dispatcher.answer(body, arrival)
             response = web.Response(status=204) if answer is None else _json(200, answer)
@@ -134,6 +135,13 @@ _ROUTES: dict[str, Callable[[HttpServer, web.BaseRequest], Awaitable[web.StreamR
 class _Handler(RequestHandler):
     caller: Caller
     on_progress: OnProgress
+    arrival: Arrival | None = None
+    """Of the call at hand."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.arrival is not None:
+            self.arrival.held.abandon()
+        super().connection_lost(exc)
 
     def eof_received(self) -> None:
         """Nothing more comes; aiohttp closes after the request at hand."""
@@ -190,10 +198,10 @@ def _request(
     )
 
 
-def _caller(request: web.BaseRequest) -> Caller:
-    protocol = request.protocol
-    assert isinstance(protocol, _Handler)  # noqa: S101  # `HttpServer.protocol` makes them
-    return protocol.caller
+def _handler(request: web.BaseRequest) -> _Handler:
+    handler = request.protocol
+    assert isinstance(handler, _Handler)  # noqa: S101  # `HttpServer.protocol` makes them
+    return handler
 
 
 def _json(status: int, body: bytes) -> web.Response:

@@ -12,7 +12,7 @@ _LARGE_BYTES = 64 << 10
 _SMALL_AT_ONCE = 8
 """In one turn of the event loop, which others wait for."""
 _PAUSE = 20
-"""After a large message: so many times as long as it took. 16 MiB of brackets take half a second."""
+"""After a large message: so many times as long as it took; 16 MiB of brackets take 0.5 s."""
 _ALONE_S = 1.0
 """Whoever has been alone for so long holds up nobody, and need not pause."""
 
@@ -42,7 +42,7 @@ class Intake:
             return
         await self._large_turn(caller)
         begun_s = time.thread_time()
-        gc.disable()  # it would look at millions of new objects again and again: 2 s in place of 0.5
+        gc.disable()  # it would look at millions of new objects again and again, for 2 s
         try:
             yield
         finally:

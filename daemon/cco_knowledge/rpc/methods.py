@@ -30,6 +30,8 @@ class Signature:
 class Method(Signature):
     handler: Callable[[KnowledgeService, Any], Awaitable[object]]
     deadline: Deadline = Deadline.NORMAL
+    only_reads: bool = field(default=False, kw_only=True)
+    """Then it ends when nobody waits for its answer any more; what writes is done all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ METHODS: dict[str, Method] = {
         results.Hits,
         handlers.search,
         errors=_EMBEDS,
+        only_reads=True,
     ),
     "knowledge.context": Method(
         "Get the best entries for a task as one text within a token budget, for a prompt.",
@@ -73,6 +76,7 @@ METHODS: dict[str, Method] = {
         results.Context,
         handlers.context,
         errors=_EMBEDS,
+        only_reads=True,
     ),
     "knowledge.related": Method(
         "List the entries that are nearest to one, without it.",
@@ -80,18 +84,21 @@ METHODS: dict[str, Method] = {
         results.Hits,
         handlers.related,
         errors=("not_found",),
+        only_reads=True,
     ),
     "knowledge.query": Method(
         "List all entries that the filters select, page by page, exact and complete.",
         params.QueryParams,
         results.Page,
         handlers.query,
+        only_reads=True,
     ),
     "knowledge.get": Method(
         "Read entries by their ids.",
         params.GetParams,
         results.Found,
         handlers.get,
+        only_reads=True,
     ),
     "knowledge.update": Method(
         "Change fields of an entry; it is embedded again only where the text changed.",
@@ -107,6 +114,7 @@ METHODS: dict[str, Method] = {
         results.SessionStart,
         handlers.session_start,
         errors=_EMBEDS,
+        only_reads=True,
     ),
     "session.pre_compaction": Method(
         "Store what is worth keeping of a conversation, typed, without secrets or repetitions.",
@@ -122,6 +130,7 @@ METHODS: dict[str, Method] = {
         results.PostCompaction,
         handlers.post_compaction,
         errors=_EMBEDS,
+        only_reads=True,
     ),
     "knowledge.delete": Method(
         "Delete entries by their ids, or what filters select, if it is as many as you say.",
@@ -136,6 +145,7 @@ METHODS: dict[str, Method] = {
         params.StatsParams,
         results.Stats,
         handlers.stats,
+        only_reads=True,
     ),
     "knowledge.cleanup": Method(
         "Delete old entries, of all projects unless one is given.",
@@ -168,6 +178,7 @@ METHODS: dict[str, Method] = {
         handlers.embed,
         Deadline.BULK,
         errors=_EMBEDS,
+        only_reads=True,
     ),
 }
 

@@ -36,7 +36,7 @@ class NdjsonConnection:
         """In `_unread`; -1 while it holds no whole line."""
         self._came_s = 0.0
         self._is_skipping = False
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], Arrival] = {}
         self._is_writable = asyncio.Event()
         self._is_writable.set()
         self._is_ended = False
@@ -60,8 +60,10 @@ class NdjsonConnection:
         return bool(self._calls or self._line_end >= 0)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Nobody reads the answers any more. Calls go on: a store that was sent is stored."""
+        """Nobody reads the answers any more. A store that was sent is stored all the same."""
         self._is_ended = True
+        for arrival in self._calls.values():
+            arrival.held.abandon()
         self._is_writable.set()
         self._go_on()
 
@@ -145,7 +147,7 @@ class NdjsonConnection:
     def _begin(self, line: bytes) -> None:
         arrival = Arrival(self._caller, len(line), self._notify, self._came_s)
         call = asyncio.create_task(self._answer(line, arrival))
-        self._calls.add(call)
+        self._calls[call] = arrival
         call.add_done_callback(self._answered)
 
     async def _answer(self, line: bytes, arrival: Arrival) -> None:
@@ -168,7 +170,7 @@ class NdjsonConnection:
         return True
 
     def _answered(self, call: "asyncio.Task[None]") -> None:
-        self._calls.discard(call)
+        del self._calls[call]
         self._go_on()
         if self._is_ended and not self._calls:
             self._transport.close()

@@ -1,5 +1,6 @@
 """What is told of a call, and no word of what it said: one line in the log, and counts."""
 
+import asyncio
 import logging
 import re
 import time
@@ -40,6 +41,17 @@ class Held:
 
     calls: int = 0
     answer_bytes: int = 0
+    reads: "set[asyncio.Timeout]" = field(default_factory=set)
+    """Of the calls that change nothing."""
+    is_for_nobody: bool = False
+
+    def abandon(self) -> None:
+        """The peer is gone: what would only have been read need not be read any more."""
+        self.is_for_nobody = True
+        now_s = asyncio.get_running_loop().time()
+        for limit in self.reads:
+            if not limit.expired():
+                limit.reschedule(now_s)
 
 
 @dataclass(slots=True)
