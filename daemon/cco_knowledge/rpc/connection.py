@@ -16,14 +16,13 @@ from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.ndjson import NdjsonConnection
 from cco_knowledge.rpc.peer import Peer, peer_of
-from cco_knowledge.rpc.shares import Shares
 from cco_knowledge.rpc.stall import Progress, Stall, Unread
+from cco_knowledge.shares import BUSY_MS, Shares
 from cco_knowledge.turns import Caller
 
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
 _RECEIVE_BYTES = 64 << 10
 """At once from one connection, before others have their turn."""
-_BUSY_MS = 1000
 
 
 class _Framing(Protocol):
@@ -235,7 +234,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse_for_now(self, transport: asyncio.Transport) -> None:
         """In the framing of what has come already; a peer that has sent nothing gets a line."""
         self.has_place = False
-        error = to_wire(Overloaded("There are too many connections.", retry_after_ms=_BUSY_MS))
+        error = to_wire(Overloaded("There are too many connections.", retry_after_ms=BUSY_MS))
         first = b""
         with contextlib.suppress(OSError):  # nothing has come
             first = os.read(transport.get_extra_info("socket").fileno(), _RECEIVE_BYTES)[:1]

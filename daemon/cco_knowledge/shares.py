@@ -1,6 +1,13 @@
 """Who may have how much of something of which there is only so much."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cco_knowledge.errors import Overloaded
+
+BUSY_MS = 1000
+"""After so long there may be room."""
 
 
 class Shares:
@@ -26,6 +33,17 @@ class Shares:
         """Counts even what does not fit: then it was there before it could be refused."""
         self._held[peer] += amount
         self._taken += amount
+
+    @contextmanager
+    def taken(self, peer: int | None, amount: int) -> Iterator[None]:
+        """Raises Overloaded where it does not fit."""
+        if not self.fits(peer, amount):
+            raise Overloaded("Too much waits to be answered.", retry_after_ms=BUSY_MS)
+        self.take(peer, amount)
+        try:
+            yield
+        finally:
+            self.give_back(peer, amount)
 
     def give_back(self, peer: int | None, amount: int) -> None:
         self._taken -= amount
