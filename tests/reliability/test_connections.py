@@ -173,3 +173,27 @@ def test_a_flood_does_not_fill_the_log(daemon: Daemon) -> None:
 def _after_a_call(daemon: Daemon) -> str:
     daemon.call("system.ping")
     return daemon.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a peer has hung up")
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_read_ends_when_nobody_waits_for_it(daemon: Daemon, framing: str) -> None:
+    texts = [f"{n} " + "words that keep the model busy for a good while " * 15 for n in range(256)]
+    ask = encoded(request("embedding.embed", {"texts": texts}))
+    with daemon.raw() as raw:
+        raw.send(ask + b"\n" if framing == "ndjson" else http_post(ask))
+        wait_until(lambda: daemon.call("system.status")["queue"] > 0)
+    wait_until(lambda: daemon.call("system.status")["queue"] == 0)
+    ended = {"method": "embedding.embed", "outcome": "cancelled"}
+    wait_until(
+        lambda: measured(daemon.socket_path).value("cco_knowledge_calls_total", **ended) == 1
+    )
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_who_only_sends_no_more_is_answered(daemon: Daemon, framing: str) -> None:
+    ask = encoded(request("knowledge.search", {"query": "anything"}))
+    with daemon.raw() as raw:
+        raw.send(ask + b"\n" if framing == "ndjson" else http_post(ask))
+        raw.end()
+        assert b'"covered"' in raw.rest()

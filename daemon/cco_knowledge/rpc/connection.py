@@ -15,7 +15,7 @@ from cco_knowledge.rpc import envelope, http
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.ndjson import NdjsonConnection
-from cco_knowledge.rpc.peer import Peer, peer_of
+from cco_knowledge.rpc.peer import Peer, has_hung_up, peer_of
 from cco_knowledge.rpc.stall import Progress, Stall, Unread
 from cco_knowledge.shares import BUSY_MS, Shares
 from cco_knowledge.turns import Caller
@@ -31,6 +31,7 @@ class _Framing(Protocol):
     def connection_lost(self, exc: Exception | None) -> None: ...
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -169,6 +170,9 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool | None:
         if self._framing is None:
             return None
+        assert self._transport is not None  # noqa: S101  # asyncio's order of calls
+        if has_hung_up(self._transport.get_extra_info("socket").fileno()):
+            self._framing.abandon()
         stays = self._framing.eof_received()
         if isinstance(self._framing, NdjsonConnection):
             return stays

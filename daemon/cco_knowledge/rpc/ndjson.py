@@ -63,10 +63,14 @@ class NdjsonConnection:
     def connection_lost(self, _exc: Exception | None) -> None:
         """Nobody reads the answers any more. A store that was sent is stored all the same."""
         self._is_ended = True
-        for arrival in self._calls.values():
-            arrival.held.abandon()
+        self.abandon()
         self._is_writable.set()
         self._go_on()
+
+    def abandon(self) -> None:
+        """What would only be read for this peer need not be read."""
+        for arrival in self._calls.values():
+            arrival.held.abandon()
 
     def pause_writing(self) -> None:
         """The peer does not read its answers: then neither do we read its requests."""
