@@ -36,7 +36,7 @@ _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
 _CLOSE_S = 15.0
 """To close the parts, after the calls have been drained."""
-_ACCEPTED_AT_ONCE = 32
+_ACCEPTED_AT_ONCE = 8
 """Connections in one turn of the event loop."""
 _TURNS_TO_CONNECT = 3
 """Of the event loop: so many it takes from an accepted socket to our connection."""
