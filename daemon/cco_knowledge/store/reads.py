@@ -129,9 +129,10 @@ class LanceReads:
         start: PageStart | None,
     ) -> Page:
         condition = self._predicate(filters)
+        wanted = both(condition, after(start) if start else None)
 
         def query() -> Any:
-            query = self._query(schema.ENTRY_COLUMNS, both(condition, start and after(start)))
+            query = self._query(schema.ENTRY_COLUMNS, wanted)
             query.order_by(_ordering(order_by, descending=descending))
             query.limit(limit + 1)
             return query
