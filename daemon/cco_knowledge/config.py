@@ -35,7 +35,7 @@ class SocketConfig(_Section, frozen=True):
     path: str = ""
     """Where to listen, at most 107 bytes (103 on macOS); empty: `knowledge.sock` in the home."""
     max_connections: _Count = 1024
-    """Further connections are closed at once."""
+    """In all; one process may have as many as it leaves free. For one more, an idle one goes."""
 
 
 class ModelConfig(_Section, frozen=True):

@@ -108,3 +108,11 @@ class BackupUnusable(KnowledgeError):
 
 class StartRefused(KnowledgeError):
     reason = "start_refused"
+
+
+MAX_ANSWER_BYTES = 64 << 20
+
+
+def answer_too_large() -> TooLarge:
+    limit_mib = MAX_ANSWER_BYTES >> 20
+    return TooLarge(f"An answer has at most {limit_mib} MiB. Ask for fewer entries.")

@@ -12,7 +12,8 @@ from cco_knowledge.errors import StartRefused
 from cco_knowledge.paths import check_socket_path
 
 _PROBE_S = 1.0
-_BACKLOG = 512
+BACKLOG = 512
+"""Connections that wait to be accepted."""
 
 
 @contextlib.contextmanager
@@ -63,7 +64,7 @@ def bind(path: Path) -> socket.socket:
         ) from error
     finally:
         os.umask(before)
-    listening.listen(_BACKLOG)
+    listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
 

@@ -38,6 +38,8 @@ _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
 _CLOSE_S = 15.0
 """To close the parts, after the calls have been drained."""
+_ACCEPTED_AT_ONCE = 8
+"""Connections in one turn of the event loop."""
 _TURNS_TO_CONNECT = 3
 """Of the event loop: so many it takes from an accepted socket to our connection."""
 _LONGEST_CHANGE_S = 300.0
@@ -139,7 +141,10 @@ class _Daemon:
         listening, is_managers = self._listening_socket()
         own_inode = listen.inode(self._socket_path)
         # Not create_unix_server, which since Python 3.13 removes the socket of a service manager.
-        server = await loop.create_server(self._peers.connection, sock=listening)
+        server = await loop.create_server(
+            self._peers.connection, sock=listening, backlog=_ACCEPTED_AT_ONCE
+        )
+        listening.listen(listen.BACKLOG)  # that was meant for how many asyncio accepts
         measuring = asyncio.create_task(measure_loop_lag(self._loop_lag), name="loop lag")
         try:
             await self._serve(own_inode)

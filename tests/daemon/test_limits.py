@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from conftest import MakeHome, StartDaemon
+from conftest import MakeHome
 from entries import store_all
 from process import Daemon, wait_until
 from wire import (
@@ -316,16 +316,3 @@ def test_an_http_client_that_leaves_harms_nobody(daemon: Daemon) -> None:
             raw.send(http_post(encoded(store)))
     assert daemon.call("system.ping", framing="http") == "pong"
     wait_until(lambda: daemon.call("system.status")["connections"] == 1)
-
-
-def test_further_connections_are_closed_and_room_is_made_again(start_daemon: StartDaemon) -> None:
-    daemon = start_daemon("--set", "socket.max_connections=2")
-    with daemon.raw() as one, daemon.raw() as two:
-        for raw in (one, two):
-            raw.send(PING + b"\n")
-            assert raw.line()["result"] == "pong"
-        with daemon.raw() as three:
-            assert three.rest() == b""
-        one.end()
-        assert one.rest() == b""
-        assert daemon.call("system.ping") == "pong"

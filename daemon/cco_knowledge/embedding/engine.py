@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import heapq
-import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from cco_knowledge.embedding.passages import Span, split
 from cco_knowledge.errors import EmbeddingFailed, Overloaded, Unavailable
 from cco_knowledge.metrics import EmbeddingWork
 from cco_knowledge.models import ModelSpec
+from cco_knowledge.turns import ORIGIN, Origin, Turns
 from cco_knowledge.types import ModelIdentity, Passage, Vector
 from cco_knowledge.vectors import mean
 
@@ -53,19 +53,18 @@ class _Worker:
     busy_since_s: float | None = field(default=None, compare=False)
 
 
-@dataclass(order=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Job:
-    priority: Priority
-    number: int
-    work: "Callable[[_Worker], Any]" = field(compare=False)
-    done: "asyncio.Future[Any]" = field(compare=False)
+    work: "Callable[[_Worker], Any]"
+    done: "asyncio.Future[Any]"
 
 
 class Engine:
     """Implements `embedding.interface.Embedder`. Made by `load`, ended by `close`.
 
-    Each job is one passage, so that a query waits for at most one of them. Jobs run on the
-    engine's own threads: a slow text never holds up the disk, nor a slow disk a text.
+    Each job is one passage, so that a query waits for at most one of them; within a priority
+    callers take turns. Jobs run on the engine's own threads: a slow text never holds up the disk,
+    nor a slow disk a text.
     """
 
     def __init__(
@@ -80,9 +79,8 @@ class Engine:
             for number in range(threads)
         ]
         self._idle = list(self._workers)
-        self._waiting: list[_Job] = []
+        self._waiting: dict[Priority, Turns[_Job]] = {priority: Turns() for priority in Priority}
         self._is_closed = False
-        self._numbers = itertools.count()
         self._queue_size = queue_size
         self._cache = _Cache(cache_size)
         self._n_special_tokens = len(model.tokens(""))
@@ -101,7 +99,7 @@ class Engine:
     def facts(self) -> EngineFacts:
         return EngineFacts(
             threads=self._threads,
-            queued=len(self._waiting) + self._threads - len(self._idle),
+            queued=self._n_waiting + self._threads - len(self._idle),
             cache_size=self._cache.size,
             cache_hits=self._cache.hits,
             cache_misses=self._cache.misses,
@@ -131,10 +129,9 @@ class Engine:
     async def close(self) -> None:
         """Refuse what waits; return when the running texts are done: they cannot be stopped."""
         self._is_closed = True
-        for job in self._waiting:
+        while (job := self._next()) is not None:
             if not job.done.done():
                 job.done.set_exception(_stopping())
-        self._waiting.clear()
         loop = asyncio.get_running_loop()
         for worker in self._workers:
             await loop.run_in_executor(None, worker.executor.shutdown)
@@ -156,7 +153,8 @@ class Engine:
         if isinstance(whole, Passage):
             passages: Sequence[Passage] = (whole,)
         else:
-            passages = await self._embed_spans(text, whole, prefix, priority)
+            # What takes so long goes behind the short queries of others.
+            passages = await self._embed_spans(text, whole, prefix, max(priority, Priority.STORE))
         self._cache.put(key, passages)
         return passages
 
@@ -175,31 +173,39 @@ class Engine:
     async def _run(self, work: Callable[[_Worker], _T], priority: Priority) -> _T:
         if self._is_closed:
             raise _stopping()
-        if len(self._waiting) >= self._queue_size:
+        origin = ORIGIN.get()
+        if self._is_full_for(origin):
             raise Overloaded(
                 "Too many texts wait for the model.",
-                retry_after_ms=len(self._waiting) * _MS_PER_PASSAGE // self._threads,
+                retry_after_ms=self._n_waiting * _MS_PER_PASSAGE // self._threads,
             )
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        job = _Job(priority, next(self._numbers), work, done)
-        heapq.heappush(self._waiting, job)
+        job = _Job(work, done)
+        self._waiting[priority].add(origin, job)
         self._start_jobs()
         try:
             return await done
         except asyncio.CancelledError:
-            self._withdraw(job)
+            # Its place in the queue is free; one that runs is not in the queue any more.
+            self._waiting[priority].remove(origin, job)
             raise
 
-    def _withdraw(self, job: _Job) -> None:
-        """Make its place in the queue free; one that runs is not in the queue any more."""
-        if job in self._waiting:
-            self._waiting.remove(job)
-            heapq.heapify(self._waiting)
+    @property
+    def _n_waiting(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def _is_full_for(self, origin: Origin) -> bool:
+        """Whoever has nothing in a full queue gets one place all the same."""
+        return self._n_waiting >= self._queue_size and any(
+            turns.has(origin) for turns in self._waiting.values()
+        )
+
+    def _next(self) -> _Job | None:
+        return next((turns.pop() for turns in self._waiting.values() if turns), None)
 
     def _start_jobs(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and self._idle:
-            job = heapq.heappop(self._waiting)
+        while self._idle and (job := self._next()) is not None:
             if job.done.cancelled():
                 continue
             worker = heapq.heappop(self._idle)
@@ -246,7 +252,7 @@ class Engine:
         if worker.context is None:  # a further core's costs memory only once it is needed
             worker.context = self._model.new_context(self._spec.window_tokens, self._spec.pooling)
         is_first_and_alone = worker.number == 0 and len(self._idle) == self._threads - 1
-        n_threads = self._threads if is_first_and_alone and not self._waiting else 1
+        n_threads = self._threads if is_first_and_alone and not self._n_waiting else 1
         begun_s = time.perf_counter()
         vector = worker.context.embed(tokens, n_threads)
         worker.embedding_s += time.perf_counter() - begun_s

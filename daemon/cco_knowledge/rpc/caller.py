@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cco_knowledge.errors import RateLimited, Unauthorized
 from cco_knowledge.rpc.peer import Peer
 from cco_knowledge.tokens import Buckets, Role, Token, TokenFile, allows
+from cco_knowledge.turns import Origin
 
 AUTHENTICATE = "system.authenticate"
 UNPROVEN_MAX_BYTES = 4096
@@ -87,6 +88,7 @@ class Caller:
 
     gate: Gate
     peer: Peer
+    origin: Origin
     notify: Notify | None = None
     """None where the framing has no way back but the answer."""
     token: Token | None = None

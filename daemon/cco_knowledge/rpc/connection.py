@@ -2,21 +2,30 @@
 
 import asyncio
 import contextlib
+import itertools
+import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Protocol
 
-from cco_knowledge.errors import Unauthorized
+from cco_knowledge.errors import Overloaded, Unauthorized
 from cco_knowledge.rpc import http
 from cco_knowledge.rpc.caller import Caller, Gate
 from cco_knowledge.rpc.dispatch import Dispatcher
-from cco_knowledge.rpc.errors import to_wire
+from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.ndjson import NdjsonConnection
 from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.peer import Peer, peer_of
-from cco_knowledge.rpc.stall import Progress, Stall
+from cco_knowledge.rpc.shares import Shares
+from cco_knowledge.rpc.stall import Progress, Stall, Unread
+from cco_knowledge.turns import Origin
 
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
+_RECEIVE_BYTES = 64 << 10
+"""At once from one connection, before others have their turn."""
+_BUSY_MS = 1000
 
 
 class _Framing(Protocol):
@@ -36,10 +45,38 @@ class Peers:
     gate: Gate
     max_connections: int
     connections: "dict[asyncio.BaseTransport, Connection]" = field(default_factory=dict)
+    """The one that has been quiet for longest comes first."""
+    received: bytearray = field(default_factory=lambda: bytearray(_RECEIVE_BYTES))
+    """Used by one connection at a time, and only as long as it reads."""
+    _share: Shares = field(init=False)
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _are_gone: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        self._share = Shares(self.max_connections)
+
     def connection(self) -> "Connection":
-        return Connection(self)
+        return Connection(self, next(self._numbers))
+
+    def has_come(self, transport: asyncio.BaseTransport, connection: "Connection") -> bool:
+        """Whether there is room for it: one that is idle has to go, of the same peer if it can."""
+        peer = connection.origin.peer
+        if not self._share.fits(peer, 1):
+            is_of_all = not self._share.held(peer)
+            idle = self._idle(lambda one: is_of_all or one.origin.peer == peer)
+            if idle is None:
+                return False
+            idle.hear_no_more()
+            self._release(idle)
+        self._share.take(peer, 1)
+        self.connections[transport] = connection
+        return True
+
+    def heard(self, transport: asyncio.BaseTransport) -> None:
+        """It is the last one now that has to go."""
+        connection = self.connections.pop(transport, None)
+        if connection is not None:
+            self.connections[transport] = connection
 
     async def close(self, timeout_s: float) -> None:
         """Answer what has been sent, and end all connections.
@@ -56,34 +93,65 @@ class Peers:
             transport.close()
 
     def lost(self, transport: asyncio.BaseTransport) -> None:
-        self.connections.pop(transport, None)
+        connection = self.connections.pop(transport, None)
+        if connection is not None:
+            self._release(connection)
         if not self.connections:
             self._are_gone.set()
 
+    def _idle(self, may_go: "Callable[[Connection], bool]") -> "Connection | None":
+        return next((one for one in self.connections.values() if one.is_idle and may_go(one)), None)
 
-class Connection(asyncio.Protocol):
+    def _release(self, connection: "Connection") -> None:
+        if connection.has_place:
+            connection.has_place = False
+            self._share.give_back(connection.origin.peer, 1)
+
+
+class Connection(asyncio.BufferedProtocol):
     """Chosen by the first byte, the framing gets everything from then on."""
 
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: Peers, number: int) -> None:
         self._peers = peers
         self._framing: _Framing | None = None
+        self._number = number
         self._peer = Peer()
+        self.origin = Origin(None, number)
+        self.has_place = True
         self._stall: Stall | None = None
+        self._unread: Unread | None = None
         self._http_progress = Progress.IDLE
         self._has_begun_next = False
         self._transport: asyncio.Transport | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is at work or half sent; and it has not been asked to go yet."""
+        assert self._stall is not None  # noqa: S101  # it is among the connections
+        assert self._transport is not None  # noqa: S101
+        if not self.has_place or self._transport.get_write_buffer_size():
+            return False
+        if isinstance(self._framing, NdjsonConnection):
+            return self._framing.is_idle
+        return self._http_progress is Progress.IDLE and not self._stall.is_running
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # a stream socket's is
         self._transport = transport
-        if len(self._peers.connections) >= self._peers.max_connections:
-            transport.abort()
-            return
         self._stall = Stall(transport.abort)
-        self._peers.connections[transport] = self
+        self._unread = Unread(transport)
         self._peer = peer_of(transport.get_extra_info("socket"))
+        self.origin = Origin(self._peer.pid, self._number)
+        if not self._peers.has_come(transport, self):
+            self._refuse_for_now(transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> bytearray:
+        return self._peers.received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(memoryview(self._peers.received)[:nbytes])
+        assert self._transport is not None  # noqa: S101  # asyncio's order of calls
+        self._peers.heard(self._transport)
         if self._framing is None:
             self._framing = self._choose(data)
         if self._framing is None:
@@ -114,16 +182,22 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._stall is not None:
             self._stall.stop()
+        if self._unread is not None:
+            self._unread.stop()
         if self._transport is not None:
             self._peers.lost(self._transport)
         if self._framing is not None:
             self._framing.connection_lost(exc)
 
     def pause_writing(self) -> None:
+        if self._unread is not None:
+            self._unread.start()
         if self._framing is not None:
             self._framing.pause_writing()
 
     def resume_writing(self) -> None:
+        if self._unread is not None:
+            self._unread.stop()
         if self._framing is not None:
             self._framing.resume_writing()
 
@@ -151,14 +225,34 @@ class Connection(asyncio.Protocol):
         speaks_ndjson = data[0] in _NDJSON_BEGINNINGS
         if not self._peers.gate.may_open(self._peer):
             error = to_wire(Unauthorized("Only the user that runs the daemon may call it."))
-            arrival = Arrival(Caller(self._peers.gate, self._peer), len(data))
-            body = self._peers.dispatcher.refuse(error, arrival)
-            self._transport.write(body + b"\n" if speaks_ndjson else http.refusal(body))
-            self._transport.close()
+            self._refuse(self._transport, error, HTTPStatus.FORBIDDEN, is_http=not speaks_ndjson)
             return None
         if speaks_ndjson:
-            caller = Caller(self._peers.gate, self._peer)
-            return NdjsonConnection(self._transport, self._peers.dispatcher, self._stall, caller)
-        framing = self._peers.http.protocol()
+            return NdjsonConnection(
+                self._transport, self._peers.dispatcher, self._stall, self._caller
+            )
+        framing = self._peers.http.protocol(self._peer, self.origin)
         framing.connection_made(self._transport)
         return framing
+
+    def _refuse_for_now(self, transport: asyncio.Transport) -> None:
+        """In the framing of what has come already; a peer that has sent nothing gets a line."""
+        self.has_place = False
+        error = to_wire(Overloaded("There are too many connections.", retry_after_ms=_BUSY_MS))
+        first = b""
+        with contextlib.suppress(OSError):  # nothing has come
+            first = os.read(transport.get_extra_info("socket").fileno(), _RECEIVE_BYTES)[:1]
+        is_http = bool(first) and first not in _NDJSON_BEGINNINGS
+        self._refuse(transport, error, HTTPStatus.SERVICE_UNAVAILABLE, is_http=is_http)
+
+    def _refuse(
+        self, transport: asyncio.Transport, error: WireError, status: HTTPStatus, *, is_http: bool
+    ) -> None:
+        body = self._peers.dispatcher.refuse(error, Arrival(self._caller, 0))
+        transport.write(http.refusal(status, body) if is_http else body + b"\n")
+        transport.close()
+
+    @property
+    def _caller(self) -> Caller:
+        """A new one: who has not presented anything yet."""
+        return Caller(self._peers.gate, self._peer, self.origin)

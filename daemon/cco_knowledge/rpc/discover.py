@@ -19,7 +19,14 @@ from cco_knowledge.rpc.methods import METHODS, SYSTEM, Method, Signature
 
 Schema = dict[str, Any]
 
-_OF_EVERY_METHOD = ("invalid_params", "internal", "unauthorized", "rate_limited")
+_OF_EVERY_METHOD = (
+    "invalid_params",
+    "internal",
+    "unauthorized",
+    "rate_limited",
+    "overloaded",
+    "too_large",
+)
 _OF_THE_SERVICE = ("unavailable", "deadline_exceeded", "store_failed")
 _ITEMS = (params.StoreParams, params.OldRecord, params.ImportItem, params.Migration)
 """Shapes that params refer to."""

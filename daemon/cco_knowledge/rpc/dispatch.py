@@ -6,17 +6,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cco_knowledge.errors import DeadlineExceeded, Unauthorized, Unavailable
+from cco_knowledge.errors import (
+    MAX_ANSWER_BYTES,
+    DeadlineExceeded,
+    Overloaded,
+    Unauthorized,
+    Unavailable,
+    answer_too_large,
+)
 from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc import envelope, params, reading
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
+from cco_knowledge.rpc.intake import Intake
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
 from cco_knowledge.rpc.observed import Arrival, ObservedCall
+from cco_knowledge.rpc.shares import Shares
 from cco_knowledge.rpc.system import Host
 from cco_knowledge.service import KnowledgeService
+from cco_knowledge.turns import ORIGIN
 
 MAX_REQUEST_BYTES = 16 << 20
+_SMALL_ANSWER_BYTES = 64 << 10
+"""Of which there is always room for as many as there can be calls."""
+_BUSY_MS = 1000
 
 
 @dataclass(slots=True)
@@ -33,19 +46,28 @@ class Dispatcher:
     draining: bool = False
     n_calls: int = 0
     calls: CallCounts = field(default_factory=CallCounts)
+    requests_share: Shares = field(default_factory=lambda: Shares(64 << 20))
+    """Bytes that have come in and are not answered."""
+    answers_share: Shares = field(default_factory=lambda: Shares(256 << 20))
+    """Bytes that are not sent."""
+    calls_share: Shares = field(default_factory=lambda: Shares(4096))
     in_flight: "set[asyncio.Task[Any]]" = field(default_factory=set)
     _limits: set[asyncio.Timeout] = field(default_factory=set)
+    _intake: Intake = field(default_factory=Intake)
 
     @contextlib.contextmanager
-    def accepted(self) -> Iterator[None]:
+    def accepted(self, arrival: Arrival) -> Iterator[None]:
         """Around a request, until its answer is written: a stopping daemon waits for it."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # both framings call from a task
         self.in_flight.add(task)
+        ORIGIN.set(arrival.caller.origin)
         try:
             yield
         finally:
             self.in_flight.discard(task)
+            self.calls_share.give_back(arrival.caller.origin.peer, arrival.held.calls)
+            self.answers_share.give_back(arrival.caller.origin.peer, arrival.held.answer_bytes)
 
     def cut(self) -> None:
         """End all calls that are at work, as if their time were over: each is answered."""
@@ -58,7 +80,8 @@ class Dispatcher:
         """The response, or None where the message asks for none."""
         try:
             arrival.caller.check_size(len(raw))
-            message = envelope.parse(raw)
+            async with self._intake.turn(arrival.caller.origin, len(raw)):
+                message = envelope.parse(raw)
         except (Unauthorized, WireError) as error:
             return self.refuse(to_wire(error), arrival)
         answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
@@ -73,14 +96,35 @@ class Dispatcher:
         observed = ObservedCall(self.calls, arrival, part.id, part.method)
         outcome, response = "cancelled", b""
         try:
+            self._admit(arrival)
             result = await self._call(part, observed)
-            outcome, response = "ok", envelope.success(part.id, result)
+            outcome, response = "ok", self._fitting(envelope.success(part.id, result), arrival)
         except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
             wire = to_wire(error)
-            outcome, response = wire.reason, envelope.failure(part.id, wire)
+            outcome = "cancelled" if arrival.held.is_for_nobody else wire.reason
+            response = envelope.failure(part.id, wire)
         finally:
             observed.end(outcome, 0 if part.id is NO_ID else len(response))
         return None if part.id is NO_ID else response
+
+    def _admit(self, arrival: Arrival) -> None:
+        peer = arrival.caller.origin.peer
+        if not self.calls_share.fits(peer, 1):
+            raise Overloaded("Too many calls are at work.", retry_after_ms=_BUSY_MS)
+        self.calls_share.take(peer, 1)
+        arrival.held.calls += 1
+
+    def _fitting(self, response: bytes, arrival: Arrival) -> bytes:
+        """Counted until it is written."""
+        peer, n_bytes = arrival.caller.origin.peer, len(response)
+        if n_bytes > _SMALL_ANSWER_BYTES:
+            if arrival.held.answer_bytes + n_bytes > MAX_ANSWER_BYTES:
+                raise answer_too_large()
+            if not self.answers_share.fits(peer, n_bytes):
+                raise Overloaded("Read the answers that wait first.", retry_after_ms=_BUSY_MS)
+        self.answers_share.take(peer, n_bytes)
+        arrival.held.answer_bytes += n_bytes
+        return response
 
     async def _call(self, call: Call, observed: ObservedCall) -> object:
         caller = observed.arrival.caller
@@ -107,9 +151,13 @@ class Dispatcher:
         projects: Sequence[str] | None,
     ) -> object:
         deadline_s = self.deadlines_s[method.deadline]
+        held = observed.arrival.held
+        if method.only_reads and held.is_for_nobody:
+            deadline_s = 0.0
         try:
             async with asyncio.timeout(deadline_s) as limit:
-                with self._limited(limit):
+                reads = held.reads if method.only_reads else set()
+                with _among(limit, self._limits), _among(limit, reads):
                     service = await asyncio.shield(self.service)
                     observed.begin()
                     return await method.handler(service.limited_to(projects), given)
@@ -121,16 +169,17 @@ class Dispatcher:
                 f"{what} What it was writing may still be stored; sending it again does no harm."
             ) from error
 
-    @contextlib.contextmanager
-    def _limited(self, limit: asyncio.Timeout) -> Iterator[None]:
-        self._limits.add(limit)
-        try:
-            yield
-        finally:
-            self._limits.discard(limit)
-
     def refuse(self, error: WireError, arrival: Arrival) -> bytes:
         """The answer to what is no valid request, and so is never called."""
         response = envelope.failure(error.request_id, error)
         ObservedCall(self.calls, arrival, error.request_id).end(error.reason, len(response))
         return response
+
+
+@contextlib.contextmanager
+def _among(limit: asyncio.Timeout, limits: set[asyncio.Timeout]) -> Iterator[None]:
+    limits.add(limit)
+    try:
+        yield
+    finally:
+        limits.discard(limit)

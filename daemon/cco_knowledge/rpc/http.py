@@ -1,6 +1,7 @@
 """HTTP/1.1 in front of the dispatcher: the one importer of aiohttp."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -15,10 +16,11 @@ from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.caller import Caller, Gate
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
-from cco_knowledge.rpc.ndjson import too_large
+from cco_knowledge.rpc.ndjson import too_large, too_much_unanswered
 from cco_knowledge.rpc.observed import Arrival
-from cco_knowledge.rpc.peer import Peer, peer_of
+from cco_knowledge.rpc.peer import Peer
 from cco_knowledge.rpc.stall import Progress
+from cco_knowledge.turns import Origin
 
 OnProgress = Callable[[asyncio.BaseTransport | None, Progress], None]
 
@@ -44,13 +46,14 @@ class HttpServer(web.Server):
         self._on_progress = on_progress
         self._metrics = metrics
 
-    def protocol(self) -> RequestHandler:
+    def protocol(self, peer: Peer, origin: Origin) -> RequestHandler:
         handler = _Handler(
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None switches it off
             auto_decompress=False,
         )
+        handler.peer, handler.origin = peer, origin
         handler.on_progress = self._on_progress
         return handler
 
@@ -61,7 +64,8 @@ class HttpServer(web.Server):
             return _error(
                 404, WireError.invalid_request("POST /rpc, GET /healthz, /readyz or /metrics.")
             )
-        caller = Caller(self._gate, _peer(request))
+        handler = _handler(request)
+        caller = Caller(self._gate, handler.peer, handler.origin)
         try:
             _identify(caller, request)
         except (RateLimited, Unauthorized) as error:
@@ -82,16 +86,43 @@ class HttpServer(web.Server):
             return _error(415, WireError.invalid_request("Send Content-Type: application/json."))
         if "Content-Encoding" in request.headers:
             return _error(415, WireError.invalid_request("Send the body without an encoding."))
+        origin, body = caller.origin, bytearray()
         try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            arrival = Arrival(caller, request.content_length or MAX_REQUEST_BYTES)
-            return _json(413, self._dispatcher.refuse(too_large(), arrival))
-        arrival = Arrival(caller, len(body))
-        self._on_progress(request.transport, Progress.CALLING)
-        with self._dispatcher.accepted():
-            response = await self._dispatcher.answer(body, arrival)
-        return web.Response(status=204) if response is None else _json(200, response)
+            refused = await self._receive(request, origin, body)
+            arrival = Arrival(caller, len(body))
+            if refused is not None:
+                status, error = refused
+                return _json(status, self._dispatcher.refuse(error, arrival))
+            self._on_progress(request.transport, Progress.CALLING)
+            return await self._answer(request, bytes(body), arrival)
+        finally:
+            self._dispatcher.requests_share.give_back(origin.peer, len(body))
+
+    async def _receive(
+        self, request: web.BaseRequest, origin: Origin, body: bytearray
+    ) -> tuple[int, WireError] | None:
+        """The body, or the status and the error of one that is refused before it is whole."""
+        share = self._dispatcher.requests_share
+        while chunk := await request.content.readany():
+            body += chunk
+            share.take(origin.peer, len(chunk))
+            if len(body) > MAX_REQUEST_BYTES:
+                return 413, too_large()
+            if not share.fits(origin.peer, 0):
+                return 503, too_much_unanswered()
+        return None
+
+    async def _answer(
+        self, request: web.BaseRequest, body: bytes, arrival: Arrival
+    ) -> web.StreamResponse:
+        _handler(request).arrival = arrival
+        with self._dispatcher.accepted(arrival):
+            answer = await self._dispatcher.answer(body, arrival)
+            response = web.Response(status=204) if answer is None else _json(200, answer)
+            with contextlib.suppress(ConnectionError):  # aiohttp sees it too
+                await response.prepare(request)
+                await response.write_eof()
+        return response
 
     async def healthz(self, _request: web.BaseRequest, _caller: Caller) -> web.StreamResponse:
         """Answered by the loop itself, so it proves that the loop moves."""
@@ -123,7 +154,16 @@ _ROUTES: dict[str, _Route] = {
 
 
 class _Handler(RequestHandler):
+    peer: Peer
+    origin: Origin
     on_progress: OnProgress
+    arrival: Arrival | None = None
+    """Of the call at hand."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.arrival is not None:
+            self.arrival.held.abandon()
+        super().connection_lost(exc)
 
     def eof_received(self) -> None:
         """Nothing more comes; aiohttp closes after the request at hand."""
@@ -152,10 +192,10 @@ class _Handler(RequestHandler):
         return response
 
 
-def refusal(body: bytes) -> bytes:
+def refusal(status: HTTPStatus, body: bytes) -> bytes:
     """A whole HTTP response for a peer that never gets as far as a request."""
     head = (
-        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
@@ -179,10 +219,10 @@ def _request(
     )
 
 
-def _peer(request: web.BaseRequest) -> Peer:
-    """Nobody's once the connection is lost."""
-    connected = request.get_extra_info("socket")
-    return Peer() if connected is None else peer_of(connected)
+def _handler(request: web.BaseRequest) -> _Handler:
+    handler = request.protocol
+    assert isinstance(handler, _Handler)  # noqa: S101  # `HttpServer.protocol` makes them
+    return handler
 
 
 def _identify(caller: Caller, request: web.BaseRequest) -> None:

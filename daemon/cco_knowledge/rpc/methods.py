@@ -35,6 +35,11 @@ class Method(Signature):
     handler: Callable[[KnowledgeService, Any], Awaitable[object]]
     deadline: Deadline = Deadline.NORMAL
 
+    @property
+    def only_reads(self) -> bool:
+        """Then it ends when nobody waits for its answer any more; what writes is done anyway."""
+        return self.role == "reader"
+
 
 @dataclass(frozen=True, slots=True)
 class DaemonMethod(Signature):

@@ -1,16 +1,19 @@
 """One JSON value a line, both ways. Responses may come in any order."""
 
 import asyncio
-from collections import deque
+import time
 
+from cco_knowledge.errors import Overloaded
 from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
-from cco_knowledge.rpc.errors import WireError
+from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.stall import Stall
 
 _MAX_CALLS_AT_ONCE = 16
 """On one connection; further lines wait, and nothing more is read until an answer is out."""
+_SPACE = b" \t\r\n"
+_BUSY_MS = 1000
 
 
 class NdjsonConnection:
@@ -29,36 +32,44 @@ class NdjsonConnection:
         self._stall = stall
         self._caller = caller
         caller.notify = self._notify
-        self._pieces: list[bytes] = []
-        self._size_bytes = 0
+        self._unread = bytearray()
+        """What has come and is in no call yet: the next lines, or a part of one."""
+        self._line_end = -1
+        """In `_unread`; -1 while it holds no whole line."""
+        self._came_s = 0.0
         self._is_skipping = False
-        self._lines: deque[tuple[bytes, Arrival]] = deque()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], Arrival] = {}
         self._is_writable = asyncio.Event()
         self._is_writable.set()
         self._is_ended = False
 
+    @property
+    def is_idle(self) -> bool:
+        return not (self._calls or self._unread or self._is_skipping)
+
     def data_received(self, data: bytes) -> None:
         if self._is_ended:
             return
-        *ends, rest = data.split(b"\n")
-        for end in ends:
-            self._add(end)
-            self._end_line()
-            self._stall.stop()
-        if rest:
-            self._add(rest)
+        self._take(len(data))
+        self._came_s = time.perf_counter()
+        searched = len(self._unread)
+        self._unread += data
+        if self._line_end < 0:
+            self._find_line(searched)
         self._go_on()
 
     def eof_received(self) -> bool:
         """The peer sends no more; what it asked is still answered."""
         self._is_ended = True
-        return bool(self._calls or self._lines)
+        return bool(self._calls or self._line_end >= 0)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Nobody reads the answers any more. Calls go on: a store that was sent is stored."""
+        """Nobody reads the answers any more. A store that was sent is stored all the same."""
         self._is_ended = True
+        for arrival in self._calls.values():
+            arrival.held.abandon()
         self._is_writable.set()
+        self._go_on()
 
     def pause_writing(self) -> None:
         """The peer does not read its answers: then neither do we read its requests."""
@@ -69,53 +80,91 @@ class NdjsonConnection:
         self._is_writable.set()
         self._go_on()
 
-    def _add(self, piece: bytes) -> None:
-        if self._is_skipping:
-            return
-        self._pieces.append(piece)
-        self._size_bytes += len(piece)
-        if self._size_bytes > MAX_REQUEST_BYTES:
-            self._pieces.clear()
-            self._is_skipping = True
-            arrival = Arrival(self._caller, self._size_bytes)
-            self._transport.write(self._dispatcher.refuse(too_large(), arrival) + b"\n")
+    def _take(self, n_bytes: int) -> None:
+        self._dispatcher.requests_share.take(self._caller.origin.peer, n_bytes)
 
-    def _end_line(self) -> None:
-        line = b"".join(self._pieces)
-        was_skipping = self._is_skipping
-        self._pieces.clear()
-        self._size_bytes = 0
-        self._is_skipping = False
-        if was_skipping or not line.strip():
+    def _give_back(self, n_bytes: int) -> None:
+        self._dispatcher.requests_share.give_back(self._caller.origin.peer, n_bytes)
+
+    def _drop_unread(self) -> None:
+        self._give_back(len(self._unread))
+        self._unread.clear()
+
+    def _find_line(self, searched: int) -> None:
+        """Looks only at what is new. Empty lines are nothing."""
+        if self._unread[:1] and self._unread[0] in _SPACE and not self._is_skipping:
+            before = len(self._unread)
+            self._unread = self._unread.lstrip(_SPACE)
+            self._give_back(before - len(self._unread))
+            searched = max(0, searched - (before - len(self._unread)))
+        self._line_end = self._unread.find(b"\n", searched)
+        if self._line_end >= 0 or self._is_skipping:
             return
-        self._lines.append((line, Arrival(self._caller, len(line))))
+        if len(self._unread) > MAX_REQUEST_BYTES:
+            self._skip(too_large())
+        elif not self._dispatcher.requests_share.fits(self._caller.origin.peer, 0):
+            self._skip(too_much_unanswered())
+
+    def _skip(self, error: WireError) -> None:
+        """The rest of a line that is refused before it is whole."""
+        self._is_skipping = True
+        arrival = Arrival(self._caller, len(self._unread))
+        self._transport.write(self._dispatcher.refuse(error, arrival) + b"\n")
+
+    def _next_line(self) -> bytes | None:
+        """None: it is not to be answered, or not any more."""
+        line = bytes(self._unread[: self._line_end])
+        del self._unread[: self._line_end + 1]
+        self._give_back(1)
+        was_skipped, self._is_skipping = self._is_skipping, False
+        self._find_line(0)
+        if not was_skipped and len(line) <= MAX_REQUEST_BYTES:
+            return line
+        self._give_back(len(line))
+        if not was_skipped:
+            arrival = Arrival(self._caller, len(line))
+            self._transport.write(self._dispatcher.refuse(too_large(), arrival) + b"\n")
+        return None
 
     def _go_on(self) -> None:
         """Begin what waits, then read on, or stop reading: a peer is not late meanwhile."""
-        while self._lines and self._may_begin():
-            call = asyncio.create_task(self._answer(*self._lines.popleft()))
-            self._calls.add(call)
-            call.add_done_callback(self._answered)
-        if self._transport.is_closing():
+        while self._line_end >= 0 and self._may_begin():
+            self._stall.stop()
+            if (line := self._next_line()) is not None:
+                self._begin(line)
+        is_closing = self._transport.is_closing()
+        if self._line_end < 0 and (self._is_skipping or is_closing):
+            self._drop_unread()
+        if is_closing:
             return
-        if self._lines or not self._may_begin():
+        if self._line_end >= 0 or not self._may_begin():
             self._transport.pause_reading()
             self._stall.stop()
             return
         self._transport.resume_reading()
-        if self._pieces or self._is_skipping:
+        if self._unread or self._is_skipping:
             self._stall.start()
 
     def _may_begin(self) -> bool:
         return len(self._calls) < _MAX_CALLS_AT_ONCE and self._is_writable.is_set()
 
+    def _begin(self, line: bytes) -> None:
+        arrival = Arrival(self._caller, len(line), self._came_s)
+        call = asyncio.create_task(self._answer(line, arrival))
+        self._calls[call] = arrival
+        call.add_done_callback(self._answered)
+
     async def _answer(self, line: bytes, arrival: Arrival) -> None:
-        with self._dispatcher.accepted():
-            response = await self._dispatcher.answer(line, arrival)
-            await self._is_writable.wait()
-            if response is not None and not self._transport.is_closing():
-                self._transport.write(response + b"\n")
-            self._is_ended |= self._caller.is_refused  # what has come is still answered
+        try:
+            with self._dispatcher.accepted(arrival):
+                response = await self._dispatcher.answer(line, arrival)
+                while not self._is_writable.is_set():  # another answer may have been first
+                    await self._is_writable.wait()
+                if response is not None and not self._transport.is_closing():
+                    self._transport.write(response + b"\n")
+                self._is_ended |= self._caller.is_refused  # what has come is still answered
+        finally:
+            self._give_back(arrival.n_bytes)
 
     def _notify(self, message: bytes) -> bool:
         """A peer that does not read misses what can be missed."""
@@ -126,7 +175,7 @@ class NdjsonConnection:
         return True
 
     def _answered(self, call: "asyncio.Task[None]") -> None:
-        self._calls.discard(call)
+        del self._calls[call]
         self._go_on()
         if self._is_ended and not self._calls:
             self._transport.close()
@@ -134,3 +183,8 @@ class NdjsonConnection:
 
 def too_large() -> WireError:
     return WireError("too_large", f"A request has at most {MAX_REQUEST_BYTES} bytes.")
+
+
+def too_much_unanswered() -> WireError:
+    waiting = Overloaded("Too much waits to be answered.", retry_after_ms=_BUSY_MS)
+    return to_wire(waiting)

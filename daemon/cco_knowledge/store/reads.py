@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from cco_knowledge.errors import MAX_ANSWER_BYTES, answer_too_large
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
@@ -17,6 +18,8 @@ _T = TypeVar("_T")
 _HAS_PASSAGES = "passages IS NOT NULL"
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
 _SCAN_BATCH_ROWS = 8192
+_ANSWER_BATCH_ROWS = 64
+"""Of the longest texts these are 16 MiB."""
 _MATCH_COLUMNS = ["id", "timestamp"]
 
 
@@ -110,7 +113,8 @@ class LanceReads:
         query.limit(limit + 1)
         with translated("query"):
             total = await self._count(condition)
-            entries = [e for batch in await _collect(query) for e in schema.to_entries(batch)]
+            batches = await _collect_answer(query)
+            entries = [e for batch in batches for e in schema.to_entries(batch)]
         page = entries[:limit]
         more = len(entries) > limit
         last = page[-1] if more else None
@@ -122,8 +126,12 @@ class LanceReads:
     async def get(self, ids: Sequence[str], filters: Filters = ANY) -> list[Entry]:
         if not ids:
             return []
+        query = self._table.query()
+        _where(query, both(one_of("id", ids), self._predicate(filters)))
+        query.select_columns(list(schema.ENTRY_COLUMNS))
         with translated("get"):
-            entries = await self._entries(both(one_of("id", ids), self._predicate(filters)))
+            batches = await _collect_answer(query)
+        entries = [entry for batch in batches for entry in schema.to_entries(batch)]
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
@@ -280,6 +288,21 @@ def _where(query: Any, condition: str | None) -> None:
 
 async def _collect(query: Any) -> list[Any]:
     return await _rows(lambda: query.execute(_SCAN_BATCH_ROWS, None))
+
+
+async def _collect_answer(query: Any) -> list[Any]:
+    """What goes to a caller as a whole. Raises TooLarge before the memory is spent."""
+
+    async def batches() -> list[Any]:
+        found, n_bytes = [], 0
+        async for batch in await query.execute(_ANSWER_BATCH_ROWS, None):
+            found.append(batch)
+            n_bytes += batch.nbytes
+            if n_bytes > MAX_ANSWER_BYTES:
+                raise answer_too_large()
+        return found
+
+    return await _again_if_folded(batches)
 
 
 async def _rows(execute: Callable[[], Awaitable[Any]]) -> list[Any]:

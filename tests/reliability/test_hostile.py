@@ -1,0 +1,22 @@
+"""The short form of `python -m reliability.hostile`: what holds whatever the machine's speed."""
+
+import pytest
+
+from process import Daemon
+from reliability import bad_clients, hostile
+
+_MOST_MEMORY_BYTES = 2 << 30
+"""Half requests, answers that nobody reads, one bomb being parsed, and what comes of them."""
+
+
+@pytest.mark.timeout(300)
+def test_a_well_behaved_client_is_served_beside_bad_ones_and_all_is_well_afterwards(
+    daemon: Daemon,
+) -> None:
+    kinds = list(bad_clients.KINDS)
+    report = hostile.measure(daemon, seed=1, seconds=4.0, clients=2 * len(kinds), kinds=kinds)
+    assert "errors" not in report or report["errors"] == {}
+    assert {name for name, n in report["came"].items() if n} == set(kinds)
+    for phase in ("quiet", "loaded", "after"):
+        assert set(report[phase]) == {"store", "get", "search"}
+    assert report["peak"]["memory_bytes"] < report["before"]["memory_bytes"] + _MOST_MEMORY_BYTES
