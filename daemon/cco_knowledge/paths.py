@@ -50,6 +50,11 @@ class Home:
         return self.path / "backups"
 
     @property
+    def quarantine(self) -> Path:
+        """Tables as they were found damaged."""
+        return self.path / "quarantine"
+
+    @property
     def log(self) -> Path:
         """Of a detached daemon, or of one that launchd runs; systemd keeps the log of its own."""
         return self.path / "logs" / "knowledge.log"
