@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from reliability.pictured import PICTURES
+from reliability.pictured import PICTURES, take_picture
 
 _BLOCK_BYTES = 4096
 _FATES = ("missing", "empty", "cut off", "zeros", "whole")
@@ -50,6 +50,7 @@ def lose(home: Path, source: random.Random) -> Counter[str]:
             os.link(picture / name, folder / name)
             fates["not removed"] += 1
     shutil.rmtree(home / PICTURES, ignore_errors=True)
+    take_picture(folder)  # with that the next daemon begins
     return fates
 
 

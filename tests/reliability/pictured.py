@@ -1,4 +1,4 @@
-"""The daemon on a disk that can lose what was not forced to it: a picture of its folder at each sync.
+"""The daemon on a disk that loses what was not forced to it: a picture of the folder at each sync.
 
 A program of its own, with the daemon's arguments. Nothing is really forced: no power fails here.
 """
@@ -24,12 +24,16 @@ _slowest_s = float(os.environ.get(SLOWNESS, "0"))
 
 
 def sync(disk: Disk) -> None:
-    folder = disk.table.parent
+    take_picture(disk.table.parent)
+
+
+def take_picture(folder: Path) -> None:
+    """What is there now is forced to the disk when this returns."""
     pictures = folder.parent / PICTURES
     pictures.mkdir(exist_ok=True)
     name = f"{next(_numbers)}"
     sizes = _picture(folder, pictures / name)
-    time.sleep(random.uniform(0, _slowest_s))  # noqa: S311  # what the disk takes
+    time.sleep(random.uniform(0, _slowest_s))  # what the disk takes
     unfinished = pictures / f".{name}"
     unfinished.write_text(json.dumps(sizes))
     unfinished.rename(pictures / f"{name}.json")

@@ -28,6 +28,8 @@ class Forcing:
     def __init__(self, disk: Disk, disk_thread: Executor, durability: Durability) -> None:
         self.kept = KeptFiles(disk.table)
         self.is_in_doubt = False
+        self.when_in_doubt: Callable[[], None] = lambda: None
+        """Is called each time that forcing failed."""
         self._disk = disk
         self._disk_thread = disk_thread
         self._is_full = durability == "full"
@@ -58,7 +60,11 @@ class Forcing:
         """Returns when the table's present version is on the disk. Raises OSError."""
         # NOTE: before: compaction may commit another one while the disk is at work.
         version = int(await table.version())
-        await self._on_disk_thread(self._force)
+        try:
+            await self._on_disk_thread(self._force)
+        except OSError:
+            self.when_in_doubt()
+            raise
         self._version = max(self._version, version)
 
     async def take_back(self, reopen: Callable[[], Awaitable[Any]]) -> None:

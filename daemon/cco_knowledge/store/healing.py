@@ -5,6 +5,7 @@ was told that it is stored. So the newest version of which every row can be read
 on with. What was found is kept in the quarantine, with a report.
 """
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,8 @@ async def _newest_whole(data: Path, shelf: Path) -> tuple[_Seen, list[_Newer]]:
                 newer.append(_Newer(version, _DAMAGED_ROWS, seen.scanned.rows, seen.ids))
             manifest.unlink()
     if best is None:
+        with contextlib.suppress(OSError):  # it holds other tables
+            shelf.rmdir()
         raise why
     return best
 

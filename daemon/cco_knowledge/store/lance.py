@@ -245,7 +245,7 @@ class LanceStore(LanceReads):
                     await upsert(self._table, self._schema, [batch, *rows])
             else:
                 await self._table.add(Scannable(batch), "append")
-            await self._force()
+            await self._forcing.force(self._table)
         self._maintenance.after_commit(batch.num_rows)
 
     async def _known(self, drafts: Sequence[Draft]) -> duplicates.Known:
@@ -322,7 +322,7 @@ class LanceStore(LanceReads):
             with translated("write"), self.work.commit():
                 self._forcing.check()
                 result = await self._mending.watched(apply)
-                await self._force()
+                await self._forcing.force(self._table)
             self._maintenance.after_commit()
             return result
 
@@ -339,13 +339,6 @@ class LanceStore(LanceReads):
         self._connection = await self._folder.connect()
         self._table = await opening.reopen_table(self._connection)
         return self._table
-
-    async def _force(self) -> None:
-        try:
-            await self._forcing.force(self._table)
-        except OSError:
-            self._mending.take_back()
-            raise
 
     async def _successor(self, entry: Entry, stored: Entry) -> tuple[str | None, str | None]:
         """`superseded_by` and `superseded_at` of a changed entry; nothing takes them back."""

@@ -40,10 +40,7 @@ class Mending:
         self._forcing = forcing
         self._work = work
         self._running: dict[str, asyncio.Task[None]] = {}
-
-    def take_back(self) -> None:
-        """A commit could not be forced to the disk."""
-        self._begin("take back", self._take_back())
+        forcing.when_in_doubt = lambda: self._begin("take back", self._take_back())
 
     async def watched(self, change: Callable[[], Awaitable[_T]]) -> _T:
         """A change reads what it changes."""
