@@ -27,7 +27,8 @@ from reliability.lost_writes import lose
 from wire import Raw, RpcError, request, result_of
 
 _CLIENTS = 3
-_LONGEST_LIFE_S = 2.5
+_MOST_CALLS = 60
+_LONGEST_LIFE_S = 20.0
 _SLOWEST_SYNC_S = 0.03
 _ABSENT = ""
 _WORDS = ("backup", "release", "index", "worker", "deadline", "cache", "review", "migration")
@@ -200,7 +201,13 @@ def _under_load(
     clients = [Client(daemon, ledger, source.randrange(1 << 30)) for ledger in ledgers]
     for client in clients:
         client.start()
-    time.sleep(source.uniform(0.05, _LONGEST_LIFE_S))
+    # Calls, not seconds: a busy machine would be killed before it has done anything.
+    enough, until_s = source.randrange(_MOST_CALLS), time.monotonic() + _LONGEST_LIFE_S
+    while sum(client.n_acknowledged for client in clients) < enough:
+        if time.monotonic() > until_s:
+            break
+        time.sleep(0.002)
+    time.sleep(source.uniform(0, _SLOWEST_SYNC_S))
     _kill(daemon)
     for client in clients:
         client.join()
