@@ -47,10 +47,10 @@ class Disk:
     def forget(self) -> None:
         """Let the next reads come from the disk, not from memory that it may never have got.
 
-        A write that failed leaves pages that count as written. Where the system has no such call,
-        they are read as they are.
+        A write that failed leaves pages that count as written. macOS has no such call; they are
+        read as they are there.
         """
-        if not hasattr(os, "posix_fadvise"):
+        if sys.platform == "darwin":
             return
         for folder, _, names in os.walk(self.table):
             for name in names:
