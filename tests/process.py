@@ -58,7 +58,6 @@ class Daemon:
     """One started process. `start` waits for nothing; `wait_ready` for its line on the pipe."""
 
     program: ClassVar[Sequence[str]] = _PROGRAM
-    environment: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, home: Path, *arguments: str, socket_path: Path | None = None) -> None:
         self.home = home
@@ -66,6 +65,7 @@ class Daemon:
         descriptor, stderr_path = tempfile.mkstemp(prefix="kd-", suffix=".stderr")
         os.close(descriptor)
         self.stderr_path = Path(stderr_path)
+        self.environment: Mapping[str, str] = {}
         self._arguments = arguments
         self._ready_fd = -1
         self.process: subprocess.Popen[bytes] | None = None

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,7 +36,10 @@ _WORDS = ("backup", "release", "index", "worker", "deadline", "cache", "review",
 
 class PicturedDaemon(Daemon):
     program: ClassVar = (pictured.__file__,)
-    environment: ClassVar = {pictured.SLOWNESS: str(_SLOWEST_SYNC_S)}
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.environment = {pictured.SLOWNESS: str(_SLOWEST_SYNC_S)}
 
 
 class Ledger:
@@ -83,11 +86,11 @@ class Client(threading.Thread):
 
     def _act(self, raw: Raw) -> None:
         present = self._ledger.present()
-        acts = [self._asks_to_store] * 5 + [self._asks_to_store_many]
+        acts: list[Callable[[Raw, list[str]], None]] = [self._asks_to_store] * 5
+        acts.append(self._asks_to_store_many)
         if present:
-            acts += (
-                [self._asks_to_update] * 2 + [self._asks_to_delete] * 2 + [self._asks_to_optimize]
-            )
+            acts.extend([self._asks_to_update, self._asks_to_delete] * 2)
+            acts.append(self._asks_to_optimize)
         self._source.choice(acts)(raw, present)
 
     def _asks_to_store(self, raw: Raw, _present: list[str]) -> None:
