@@ -8,14 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import cco_knowledge
 from wire import Raw, RpcError, answer, request, result_of
 
 _SOURCE_ROOT = Path(cco_knowledge.__file__).parents[1]
+_PROGRAM = ("-m", "cco_knowledge")
 _STOP_S = 60.0
 _POLL_S = 0.01
 
@@ -35,7 +36,7 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 def command(home: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "cco_knowledge", "--home", str(home), *arguments]
+    return [sys.executable, *_PROGRAM, "--home", str(home), *arguments]
 
 
 def refused_start(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
@@ -56,6 +57,9 @@ def refused_start(home: Path, *arguments: str, environment: Mapping[str, str] | 
 class Daemon:
     """One started process. `start` waits for nothing; `wait_ready` for its line on the pipe."""
 
+    program: ClassVar[Sequence[str]] = _PROGRAM
+    environment: ClassVar[Mapping[str, str]] = {}
+
     def __init__(self, home: Path, *arguments: str, socket_path: Path | None = None) -> None:
         self.home = home
         self.socket_path = socket_path or home / "knowledge.sock"
@@ -70,8 +74,13 @@ class Daemon:
         self._ready_fd, writer = os.pipe()
         with self.stderr_path.open("ab") as stderr:
             self.process = subprocess.Popen(
-                command(self.home, "--ready-fd", str(writer), *self._arguments),
-                env=clean_environment(self.home),
+                [
+                    sys.executable,
+                    *self.program,
+                    *("--home", str(self.home), "--ready-fd", str(writer)),
+                    *self._arguments,
+                ],
+                env=clean_environment(self.home) | dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
@@ -55,6 +55,8 @@ class EmbeddingConfig(_Section, frozen=True):
 class StoreConfig(_Section, frozen=True):
     cache_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] = 32 << 20
     """Upper bound of LanceDB's own caches."""
+    durability: Literal["full", "process"] = "full"
+    """`full`: what is acknowledged survives a loss of power; `process`: only the daemon's death."""
 
 
 class KnowledgeConfig(_Section, frozen=True):

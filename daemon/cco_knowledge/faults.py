@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "CCO_FAULTS"
-POINTS: Final[frozenset[str]] = frozenset()
+POINTS: Final = frozenset({"store.sync"})
 """All that there are."""
 
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "abort": signal.SIGABRT}

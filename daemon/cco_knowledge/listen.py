@@ -17,8 +17,11 @@ BACKLOG = 512
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[bool]:
     """Hold the home for this process alone. The file stays; only the kernel's lock counts.
+
+    Gives whether the last one who held it ended cleanly: then the file is empty. It is emptied at
+    the end, if that is no exception.
 
     Raises:
         StartRefused: another daemon has it, or the file cannot be written.
@@ -36,10 +39,13 @@ def locked(path: Path) -> Iterator[None]:
             f"Another daemon has this home (pid {holder or 'unknown'}). "
             "Use it, or stop it with: kmctl stop"
         ) from error
+    ended_cleanly = os.fstat(descriptor).st_size == 0
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    os.fsync(descriptor)  # before anything is written that a loss of power could take
     try:
-        yield
+        yield ended_cleanly
+        os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 

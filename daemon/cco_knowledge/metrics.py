@@ -72,6 +72,10 @@ class StoreWork:
     compaction_failures_in_a_row: int = 0
     last_compaction_failure: str | None = None
     """The reason, until one succeeds again."""
+    commits_taken_back: int = 0
+    """Of which the disk lost a write."""
+    indexes_rebuilt: int = 0
+    """Because they were damaged."""
 
     def compacted(self) -> None:
         self.compactions += 1

@@ -27,8 +27,10 @@ class Parts:
     backups: Backups
 
     @classmethod
-    async def load(cls, config: Config, home: Home, tell: Callable[[str], None]) -> Self:
-        """`tell` hears what is going on.
+    async def load(
+        cls, config: Config, home: Home, tell: Callable[[str], None], *, in_doubt: bool
+    ) -> Self:
+        """`tell` hears what is going on. `in_doubt`: the last daemon did not end cleanly.
 
         Raises:
             StartRefused: the model or the table cannot be used.
@@ -36,7 +38,13 @@ class Parts:
         tell(f"loading the model {config.model.name}")
         engine = await asyncio.to_thread(_load_engine, config, home)
         tell("opening the table")
-        store = await LanceStore.open(home.data, engine.identity, config.store.cache_bytes)
+        store = await LanceStore.open(
+            home.data,
+            engine.identity,
+            config.store.cache_bytes,
+            durability=config.store.durability,
+            in_doubt=in_doubt,
+        )
         searcher = Searcher(store, engine)
         service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
         backups = Backups(store, home.data, home.backups, config.backup)
@@ -45,8 +53,10 @@ class Parts:
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
         await self.service.close()
-        await self.store.close()
-        await self.engine.close()
+        try:
+            await self.store.close()
+        finally:
+            await self.engine.close()
 
 
 def _load_engine(config: Config, home: Home) -> Engine:

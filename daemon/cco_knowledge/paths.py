@@ -51,6 +51,11 @@ class Home:
         return self.path / "backups"
 
     @property
+    def quarantine(self) -> Path:
+        """Tables as they were found damaged."""
+        return self.path / "quarantine"
+
+    @property
     def tokens(self) -> Path:
         """There once the first token was made."""
         return self.path / "api_token"

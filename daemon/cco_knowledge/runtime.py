@@ -84,10 +84,11 @@ def run(
     Raises:
         StartRefused: before anything was changed.
     """
-    with listen.locked(loaded.home.lock):
+    with listen.locked(loaded.home.lock) as ended_cleanly:
         swap.settle(loaded.home.data)
         shelf.sweep(loaded.home.backups)
-        asyncio.run(_Daemon(loaded, load, service_manager, listening_fd, on_ready).run())
+        daemon = _Daemon(loaded, load, service_manager, listening_fd, on_ready)
+        asyncio.run(daemon.run(in_doubt=not ended_cleanly))
 
 
 class _Daemon:
@@ -117,7 +118,7 @@ class _Daemon:
         self._loop_lag = Durations()
         self._backing_up: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
+    async def run(self, *, in_doubt: bool) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -147,7 +148,7 @@ class _Daemon:
         listening.listen(listen.BACKLOG)  # that was meant for how many asyncio accepts
         measuring = asyncio.create_task(measure_loop_lag(self._loop_lag), name="loop lag")
         try:
-            await self._serve(own_inode)
+            await self._serve(own_inode, in_doubt=in_doubt)
         finally:
             measuring.cancel()
             if not self._ready.done():
@@ -194,11 +195,13 @@ class _Daemon:
         for _ in range(_TURNS_TO_CONNECT):
             await asyncio.sleep(0)
 
-    async def _serve(self, own_inode: int | None) -> None:
+    async def _serve(self, own_inode: int | None, *, in_doubt: bool) -> None:
         """Load, then wait to be stopped. A stop while loading ends the loading first."""
         extending = asyncio.create_task(watchdog.extend_start(self._service_manager))
         try:
-            self._parts = await Parts.load(self._config, self._home, self._tell_status)
+            self._parts = await Parts.load(
+                self._config, self._home, self._tell_status, in_doubt=in_doubt
+            )
         finally:
             extending.cancel()
         self._ready.set_result(self._parts.service)

@@ -221,6 +221,7 @@ def test_a_home_that_is_a_file_is_refused(home: Path) -> None:
         ("name = 'x'\n", ["name", "section"]),
         ("[model\n", ["TOML"]),
         ("\udcff", ["cannot be read"]),
+        ("\0\x01", ["TOML"]),
     ],
 )
 def test_a_wrong_file_is_refused_by_place(home: Path, toml: str, words: list[str]) -> None:
@@ -228,6 +229,31 @@ def test_a_wrong_file_is_refused_by_place(home: Path, toml: str, words: list[str
     path.write_bytes(toml.encode("utf-8", "surrogateescape"))
     message = refused_start(home)
     assert [word for word in [*words, str(path)] if word not in message] == []
+
+
+@pytest.mark.parametrize("thing", ["a configuration", "a model", "the jobs"])
+def test_a_folder_in_the_place_of_a_file_is_refused(home: Path, thing: str) -> None:
+    """And a file in the place of a folder."""
+    path = {
+        "a configuration": home / "knowledge.toml",
+        "a model": home / "models" / "all-MiniLM-L6-v2.gguf",
+        "the jobs": home / "jobs",
+    }[thing]
+    if thing == "the jobs":
+        path.write_bytes(b"")
+    else:
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    assert str(path) in refused_start(home)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("name", ["knowledge.toml", "models/all-MiniLM-L6-v2.gguf"])
+def test_a_file_that_may_not_be_read_is_refused(home: Path, name: str) -> None:
+    path = home / name
+    path.touch()
+    path.chmod(0)
+    assert str(path) in refused_start(home)
 
 
 @pytest.mark.parametrize(
@@ -333,15 +359,14 @@ def test_a_file_in_the_stores_place_is_refused(home: Path) -> None:
     assert (home / "knowledge").read_text() == "precious"
 
 
-@pytest.mark.parametrize("pattern", ["*.manifest", "*.lance"])
 @pytest.mark.parametrize("damage", ["empty", "garbage", "missing"])
-def test_a_damaged_store_is_refused_and_left_alone(
-    home: Path, start_daemon: StartDaemon, pattern: str, damage: str
+def test_a_store_without_any_whole_version_is_refused_and_left_alone(
+    home: Path, start_daemon: StartDaemon, damage: str
 ) -> None:
     daemon = start_daemon()
     daemon.call("knowledge.store", {"text": "entry"})
     daemon.stop()
-    files = [path for path in (home / "knowledge").rglob(pattern) if path.is_file()]
+    files = list((home / "knowledge").rglob("*.manifest"))
     assert files
     for path in files:
         if damage == "missing":

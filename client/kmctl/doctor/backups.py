@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cco_knowledge.backups.quarantine import REPORT, all_in
 from cco_knowledge.backups.shelf import backups_in
 from cco_knowledge.backups.swap import KEPT
 from cco_knowledge.paths import Home
@@ -55,6 +56,32 @@ def old_copies(setup: Setup) -> Finding:
         what = f"{len(old)} copies of the store from before an upgrade or a restore are old."
         return warning(what, f"rm -r {shlex.join(map(str, sorted(old)))}")
     return Finding("No old copy of the store is kept.")
+
+
+def quarantine(setup: Setup) -> Finding:
+    kept = all_in(setup.home.quarantine)
+    if not kept:
+        return Finding("The daemon has found no table damaged.")
+    place, report = kept[-1]
+    look = f"cat {shlex.quote(str(place / REPORT))}"
+    if report is None:
+        return warning(f"{place} holds a table that was found damaged, without a report.", look)
+    what = (
+        f"A damaged table was set back on {report.created}: {len(report.put_aside)} versions are "
+        f"put aside, {len(report.missing_ids)} entries are known to be missing."
+    )
+    return warning(
+        what, f"{look}    # when nothing of it is needed: rm -r {shlex.quote(str(place))}"
+    )
+
+
+def durability(setup: Setup) -> Finding:
+    if setup.config is None:
+        return Finding("Not judged: the settings are refused.")
+    if setup.config.config.store.durability != "full":
+        what = 'store.durability is "process": a loss of power takes what was stored last.'
+        return warning(what, f"${{EDITOR:-vi}} {shlex.quote(str(setup.home.config))}")
+    return Finding("What is acknowledged is on the disk.")
 
 
 def _copies(home: Home) -> Iterator[tuple[Path, datetime]]:

@@ -57,6 +57,18 @@ CHECKS = (
         backups.old_copies,
     ),
     Check(
+        "quarantine",
+        "no table that was found damaged is kept",
+        "Its report tells what is missing. It keeps the room and the texts of what you delete.",
+        backups.quarantine,
+    ),
+    Check(
+        "durability",
+        "what is acknowledged is forced to the disk",
+        "Otherwise a loss of power takes what was stored last, or more.",
+        backups.durability,
+    ),
+    Check(
         "log-size",
         "the log in the home has less than 100 MB",
         "It rotates at `log.max_bytes`, which is set high.",

@@ -1,11 +1,13 @@
 """What is known of jobs, one file each, so that a restart forgets none."""
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from cco_knowledge.errors import StartRefused
 from cco_knowledge.jobs.job import Job
 from cco_knowledge.jobs.spool import Spool
 
@@ -13,6 +15,7 @@ _KEPT = 100
 """Of those that have ended."""
 _SUFFIX = ".json"
 _SPOOL_SUFFIX = ".items"
+_DAMAGED_SUFFIX = ".damaged"
 
 _log = logging.getLogger(__name__)
 
@@ -22,15 +25,28 @@ class Records:
         self._folder = folder
 
     def load(self) -> Iterator[Job]:
-        """All that can be read. The folder is private, so nothing else writes here."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        """All that can be read; what cannot is put aside, for it is not needed to serve.
+
+        Raises:
+            StartRefused: there can be no such folder.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StartRefused(
+                f"The folder {self._folder} for jobs cannot be made: {error.strerror}. Move away "
+                "what is in its place."
+            ) from error
         for leftover in (*self._folder.glob("*.tmp"), *self._folder.glob("*" + _SPOOL_SUFFIX)):
-            leftover.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                leftover.unlink()
         for path in sorted(self._folder.glob("*" + _SUFFIX)):
             try:
                 yield msgspec.json.decode(path.read_bytes(), type=Job)
-            except (OSError, msgspec.DecodeError):
-                _log.warning("the record %s of a job cannot be read", path.name)
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+                with contextlib.suppress(OSError):
+                    path.rename(path.with_name(path.name + _DAMAGED_SUFFIX))
+                _log.warning("the record %s of a job cannot be read and is put aside", path.name)
 
     def save(self, job: Job) -> None:
         """Whole or not at all. A crash of the machine may lose it: it tells of work, it is none."""

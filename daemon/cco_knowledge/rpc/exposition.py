@@ -142,6 +142,14 @@ def _commits(store: StoreSeen) -> Iterator[Metric]:
         "Times that folding them failed since it last did not.",
         work.compaction_failures_in_a_row,
     )
+    yield _counter(
+        "commits_taken_back",
+        "Times that the table was set back because the disk had lost a write.",
+        work.commits_taken_back,
+    )
+    yield _counter(
+        "indexes_rebuilt", "Indexes made anew because they were damaged.", work.indexes_rebuilt
+    )
 
 
 def _table(table: StoreFacts) -> Iterator[Metric]:

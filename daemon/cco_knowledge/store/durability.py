@@ -10,6 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from cco_knowledge import faults
+
 _DARWIN_F_FULLFSYNC = 51
 
 
@@ -34,12 +36,29 @@ class Disk:
 
     def sync(self) -> None:
         """Returns when all that was written is on the disk. Blocks; releases the GIL."""
+        faults.at("store.sync")
         if sys.platform == "darwin":
             os.sync()
             fcntl.fcntl(self._descriptor, _DARWIN_F_FULLFSYNC)
         elif self._libc.syncfs(self._descriptor) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
+
+    def forget(self) -> None:
+        """Let the next reads come from the disk, not from memory that it may never have got.
+
+        A write that failed leaves pages that count as written. Where the system has no such call,
+        they are read as they are.
+        """
+        if not hasattr(os, "posix_fadvise"):
+            return
+        for folder, _, names in os.walk(self.table):
+            for name in names:
+                descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                finally:
+                    os.close(descriptor)
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._folder).free

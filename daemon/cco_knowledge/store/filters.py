@@ -25,6 +25,13 @@ def one_of(column: str, values: Iterable[str]) -> str:
     return f"{column} IN ({', '.join(quoted(value) for value in values)})"
 
 
+def equals(column: str, value: str | int) -> str:
+    """A number is looked for in a list."""
+    if isinstance(value, int):
+        return f"array_has({column}, {value})"
+    return f"{column} = {quoted(value)}"
+
+
 def predicate(filters: Filters) -> str | None:
     """None where every row passes."""
     columns = {

@@ -1,7 +1,8 @@
 """What old versions alone had stays, as links, until the new version is on the disk.
 
 LanceDB removes them in the same call that writes the new files, and syncs neither: power that
-fails in between would take both.
+fails in between would take both. What is stored meanwhile is linked as well, before it is forced:
+the version that it was stored with may be among the old ones a moment later.
 """
 
 import contextlib
@@ -9,6 +10,8 @@ import logging
 import os
 import shutil
 from pathlib import Path
+
+from cco_knowledge.store.durability import Disk
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +24,7 @@ class KeptFiles:
 
     def __init__(self, table: Path) -> None:
         self._table = table
+        self._is_keeping = False
 
     @property
     def _links(self) -> Path:
@@ -28,22 +32,33 @@ class KeptFiles:
         return self._table.with_suffix(f".kept-{self._table.stat().st_ino}")
 
     def keep(self) -> None:
-        """Raises OSError where the file system has no hard links."""
-        self.let_go()
+        """From now on. Raises OSError where the file system has no hard links."""
+        self._is_keeping = True
+        self.keep_new()
+
+    def keep_new(self) -> None:
+        """What has come since then. Raises OSError."""
+        if not self._is_keeping:
+            return
         links = self._links
         for file in _files(self._table):
             link = links / file.relative_to(self._table)
             link.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # a commit has renamed it meanwhile
+            # It is there already, or a commit has renamed it, or compaction removed it.
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
                 os.link(file, link)
+
+    def is_there(self) -> bool:
+        return self._links.exists()
 
     def let_go(self) -> None:
         """The new version is on the disk."""
+        self._is_keeping = False
         for links in self._table.parent.glob(f"{self._table.stem}.kept-*"):
             shutil.rmtree(links, ignore_errors=True)
 
     def bring_back(self) -> int:
-        """After a crash; how many files had gone. Older versions than needed do no harm."""
+        """How many files had gone. Older versions than needed do no harm."""
         n_missing = 0
         links = self._links
         for link in _files(links):
@@ -52,15 +67,20 @@ class KeptFiles:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 os.link(link, file)
                 n_missing += 1
-        self.let_go()
         return n_missing
 
 
-def clear_up(table: Path) -> None:
-    """After a crash, before anything is opened."""
+def clear_up(disk: Disk) -> bool:
+    """After a crash, before anything is opened. Whether it was in the middle of a compaction."""
+    table = disk.table
     if not table.exists():
-        return
-    n_back = KeptFiles(table).bring_back()
+        return False
+    kept = KeptFiles(table)
+    was_keeping = kept.is_there()
+    n_back = kept.bring_back()
+    if n_back:
+        disk.sync()
+    kept.let_go()
     n_unfinished = _remove_unfinished(table)
     if n_back or n_unfinished:
         _log.warning(
@@ -69,6 +89,7 @@ def clear_up(table: Path) -> None:
             n_back,
             n_unfinished,
         )
+    return was_keeping
 
 
 def _remove_unfinished(table: Path) -> int:

@@ -11,81 +11,86 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from cco_knowledge.errors import Conflict, NotFound, StartRefused
+from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store import duplicates, opening, schema
 from cco_knowledge.store.durability import Disk
-from cco_knowledge.store.failures import category, translated
+from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import both, one_of, quoted
-from cco_knowledge.store.indexes import ensure_indexes
+from cco_knowledge.store.forcing import Durability, Forcing
 from cco_knowledge.store.interface import ANY, Draft, Optimized, Stored, Verified
-from cco_knowledge.store.kept_files import clear_up
 from cco_knowledge.store.maintenance import Maintenance
-from cco_knowledge.store.native import Scannable, panics_caught
+from cco_knowledge.store.mending import Mending
+from cco_knowledge.store.native import Scannable
 from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
-from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.store.upsert import upsert
 from cco_knowledge.store.verification import Verification
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, ModelIdentity, Passage, StoreFacts
 
-_KEY_COLUMNS = ("id", "content_digest", "migration_record")
 _T = TypeVar("_T")
 
 
 class LanceStore(LanceReads):
     """Implements `store.interface.Store`. Made by `open`, ended by `close`."""
 
-    def __init__(self, folder: opening.Folder, connection: Any, table: Any, disk: Disk) -> None:
-        super().__init__(table)
+    def __init__(
+        self, folder: opening.Folder, opened: opening.Opened, disk: Disk, durability: Durability
+    ) -> None:
+        super().__init__(opened.table)
         self._folder = folder
-        self._connection = connection
+        self._connection = opened.connection
         self._disk = disk
-        self._schema: Any = None
-        self._seen = SeenKeys(())
-        self._types: set[str] = set()
+        self._schema: Any = opened.schema
+        self._seen = SeenKeys(
+            key
+            for batch in opened.keys
+            for column in opening.KEY_COLUMNS
+            for key in batch.column(column).to_pylist()
+            if key is not None
+        )
+        self._types = {one for batch in opened.keys for one in batch.column("type").to_pylist()}
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
-        self.work = StoreWork()
-        self._maintenance = Maintenance(self, table, disk, self._disk_thread, self.work)
+        self.work = StoreWork(indexes_rebuilt=opened.n_rebuilt)
+        self._forcing = Forcing(disk, self._disk_thread, durability)
+        self._maintenance = Maintenance(self, disk, self._forcing, self._disk_thread, self.work)
+        self._mending = Mending(self, disk, self._forcing, self.work)
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, folder: Path, model: ModelIdentity, cache_bytes: int) -> Self:
+    async def open(
+        cls,
+        folder: Path,
+        model: ModelIdentity,
+        cache_bytes: int,
+        *,
+        durability: Durability = "full",
+        in_doubt: bool = False,
+    ) -> Self:
         """Open the table, or make it, and prove by a scan that it can be read.
+
+        `in_doubt`: who had it last did not end cleanly, so every row is read. A damaged table is
+        set back to its newest version that is whole.
 
         Raises:
             StartRefused: another model's store, another schema, or one that cannot be read.
         """
         opening.make_folder(folder)
-        place = opening.Folder(folder, cache_bytes)
         disk = Disk(folder)
-        try:
-            clear_up(disk.table)
-            with panics_caught():
-                connection = await place.connect()
-                table = await opening.open_table(connection, model)
-                version = schema.check_schema(await table.schema(), model)
-                if version < schema.SCHEMA_VERSION:
-                    await upgrade(table, version, model, folder)
-                await opening.ensure_primary_key(table)
-                await ensure_indexes(table)
-                store = cls(place, connection, table, disk)
-                store._schema = await table.schema()
-                await store._learn_all()
-                await store._sync()
-                await store.prepare()
-                await store._maintenance.take_over()
-        except (RuntimeError, ValueError, OSError) as error:
-            raise StartRefused(
-                f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
-                "Bring a backup back (kmctl backup --list), or move the folder away to begin with "
-                "an empty store."
-            ) from error
-        store._writing = asyncio.create_task(store._writer.run(), name="writer")
+        place = opening.Folder(folder, cache_bytes)
+        store = cls(place, await place.open(model, disk, in_doubt=in_doubt), disk, durability)
+        await store._begin()
         return store
+
+    async def _begin(self) -> None:
+        with translated("start"):
+            await self._forcing.force(self._table)
+            await self.prepare()
+            await self._maintenance.take_over()
+        self._writing = asyncio.create_task(self._writer.run(), name="writer")
 
     @property
     def types(self) -> Collection[str]:
@@ -101,15 +106,20 @@ class LanceStore(LanceReads):
         await self._writer.prove()
 
     async def close(self) -> None:
-        """Finish what was begun, then let go of the files."""
+        """Finish what was begun, then let go of the files. Raises where it is not on the disk."""
         await self._maintenance.close()
         self._writer.close()
         if self._writing is not None:
             await self._writing
+        await self._mending.close()
         self._table.close()
         self._connection.close()
-        self._disk_thread.shutdown()
-        self._disk.close()
+        try:
+            with translated("close"):
+                await self._forcing.end()
+        finally:
+            self._disk_thread.shutdown()
+            self._disk.close()
 
     async def insert(self, drafts: Sequence[Draft]) -> list[Outcome]:
         return await self._writer.insert(drafts)
@@ -194,9 +204,11 @@ class LanceStore(LanceReads):
         async with self._maintenance.files_kept():
             with translated("verification"):
                 table = await opening.reopen_table(self._connection)
-                return await Verification(
-                    table, self._schema.names, self._disk.table, advance
-                ).run()
+                verification = Verification(table, self._schema.names, self._disk.table, advance)
+                found = await verification.run()
+        if verification.damaged_indexes:
+            await self.alone(lambda: self._mending.rebuild(verification.damaged_indexes))
+        return found
 
     async def facts(self) -> StoreFacts:
         loop = asyncio.get_running_loop()
@@ -228,6 +240,7 @@ class LanceStore(LanceReads):
             self._learn(embedded)
         with translated("write"), self.work.commit(batch.num_rows):
             self._disk.check_present()
+            self._forcing.check()
             if decided.successors:
                 # NOTE: an append and a compaction get along; an update would make it fail.
                 async with self._maintenance.no_folding():
@@ -236,7 +249,7 @@ class LanceStore(LanceReads):
                     await upsert(self._table, self._schema, [batch, *rows])
             else:
                 await self._table.add(Scannable(batch), "append")
-            await self._sync()
+            await self._forcing.force(self._table)
         self._maintenance.after_commit(batch.num_rows)
 
     async def _known(self, drafts: Sequence[Draft]) -> duplicates.Known:
@@ -311,21 +324,25 @@ class LanceStore(LanceReads):
     async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
         async def commit() -> _T:
             with translated("write"), self.work.commit():
-                result = await apply()
-                await self._sync()
+                self._forcing.check()
+                result = await self._mending.watched(apply)
+                await self._forcing.force(self._table)
             self._maintenance.after_commit()
             return result
 
         return await self.alone(commit)
+
+    async def _after_failed_read(self) -> None:
+        await self._mending.look_at_indexes()
+
+    def table(self) -> Any:
+        return self._table
 
     async def reopen(self) -> Any:
         # The former handles are not closed: reads that have begun use them to their end.
         self._connection = await self._folder.connect()
         self._table = await opening.reopen_table(self._connection)
         return self._table
-
-    async def _sync(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)
 
     async def _successor(
         self, entry: Entry, stored: Entry, filters: Filters
@@ -352,22 +369,9 @@ class LanceStore(LanceReads):
         work = partial(schema.to_batch, entries, self._schema)
         return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
 
-    async def _learn_all(self) -> None:
-        """From one scan: which keys are there, and which types."""
-        batches = await self._select([*_KEY_COLUMNS, "type"], None)
-        self._seen = SeenKeys(
-            key
-            for batch in batches
-            for column in _KEY_COLUMNS
-            for key in batch.column(column).to_pylist()
-            if key is not None
-        )
-        for batch in batches:
-            self._types.update(batch.column("type").to_pylist())
-
 
 def _keys(entry: Entry) -> list[str | bytes]:
-    """What makes an entry the same as another; the values of `_KEY_COLUMNS`."""
+    """The values of `opening.KEY_COLUMNS`."""
     keys = [entry.id, schema.content_digest(entry), entry.migration_record]
     return [key for key in keys if key is not None]
 

@@ -21,7 +21,7 @@ from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import translated
-from cco_knowledge.store.kept_files import KeptFiles
+from cco_knowledge.store.forcing import Forcing
 
 _T = TypeVar("_T")
 
@@ -71,6 +71,10 @@ class Owner(Protocol):
         """The table, without what is cached of it; used from now on."""
         ...
 
+    def table(self) -> Any:
+        """As it is used now."""
+        ...
+
 
 class Maintenance:
     """One task in the background beside inserts. It begins by itself, or when it is asked to.
@@ -79,12 +83,16 @@ class Maintenance:
     """
 
     def __init__(
-        self, owner: Owner, table: Any, disk: Disk, disk_thread: Executor, work: StoreWork
+        self,
+        owner: Owner,
+        disk: Disk,
+        forcing: Forcing,
+        disk_thread: Executor,
+        work: StoreWork,
     ) -> None:
         self._owner = owner
-        self._table = table
         self._disk = disk
-        self._kept = KeptFiles(disk.table)
+        self._forcing = forcing
         self._disk_thread = disk_thread
         self._work = work
         self._commits = 0
@@ -111,8 +119,8 @@ class Maintenance:
 
     async def take_over(self) -> None:
         """Count what an earlier process left behind."""
-        stats = await self._table.stats()
-        indexes = await self._table.list_indices()
+        stats = await self._owner.table().stats()
+        indexes = await self._owner.table().list_indices()
         unindexed = max((index.num_unindexed_rows or 0 for index in indexes), default=0)
         self._stored = int(stats["num_rows"]) - unindexed
         self.after_commit(unindexed, int(stats["fragment_stats"]["num_fragments"]))
@@ -137,7 +145,7 @@ class Maintenance:
         Raises:
             StorageFull, StoreFailed: the table is as it was, or a step better.
         """
-        n_rows = int(await self._table.count_rows(None))
+        n_rows = int(await self._owner.table().count_rows(None))
         for step in range(_FOLDS):
             advance(step * n_rows // (_FOLDS + 1), n_rows)
             await self._to_the_end(self._fold())
@@ -209,7 +217,7 @@ class Maintenance:
         It takes 1 ms, and 3 ms more of the next search by words.
         """
         with translated("opening"):
-            self._table = await self._owner.reopen()
+            await self._owner.reopen()
 
     async def _counted(self, *, delete_unverified: bool) -> None:
         commits, rows = self._commits, self._rows
@@ -226,12 +234,14 @@ class Maintenance:
     async def _fold_files(self, *, delete_unverified: bool) -> None:
         with translated("compaction"):
             await self._on_disk_thread(self._check_room)
-            has_links = await self._on_disk_thread(self._keep_files)
-            await self._table.optimize(
+            has_links = await self._forcing.keep(self._owner.table())
+            await self._owner.table().optimize(
                 cleanup_since_ms=0 if has_links else _KEPT_WITHOUT_LINKS_MS,
                 delete_unverified=delete_unverified,
             )
-            await self._on_disk_thread(self._let_go)
+            await self._forcing.force(self._owner.table())
+            await self._forcing.let_go()
+            process_memory.trim()
 
     def _check_room(self) -> None:
         size_bytes, _ = self._disk.measure()
@@ -242,20 +252,6 @@ class Maintenance:
                 f"Folding the files of the table needs {needed_bytes >> 20} MiB of free space, and "
                 f"there are {free_bytes >> 20}. Make room, then try again."
             )
-
-    def _keep_files(self) -> bool:
-        try:
-            self._kept.keep()
-        except OSError:
-            self._kept.let_go()
-            return False
-        self._disk.sync()
-        return True
-
-    def _let_go(self) -> None:
-        self._disk.sync()
-        self._kept.let_go()
-        process_memory.trim()
 
     async def _on_disk_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)

@@ -1,15 +1,26 @@
 """The table and what is around it, from the folder on the disk."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cco_knowledge.backups import files
+from cco_knowledge.backups.manifest import TABLE_FOLDER
 from cco_knowledge.errors import StartRefused
-from cco_knowledge.store import schema
-from cco_knowledge.store.native import lance
+from cco_knowledge.store import healing, indexes, schema
+from cco_knowledge.store.durability import Disk
+from cco_knowledge.store.failures import category
+from cco_knowledge.store.kept_files import clear_up
+from cco_knowledge.store.native import lance, panics_caught
+from cco_knowledge.store.scan import Unreadable
+from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.types import ModelIdentity
 
 TABLE = "knowledge"
+KEY_COLUMNS = ("id", "content_digest", "migration_record")
+"""What makes an entry the same as another."""
+_NEW = ".new-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,80 @@ class Folder:
         path = str(self.path)
         return await lance.connect(path, None, None, None, None, None, None, None, session)
 
+    async def open(self, model: ModelIdentity, disk: Disk, *, in_doubt: bool) -> "Opened":
+        """The table as it is, or made, or healed, in the present schema, with sound indexes.
+
+        Raises:
+            StartRefused: another model's, of another schema, or one that cannot be read.
+        """
+        make_folder(self.path)
+        heal = partial(healing.heal, self.path, disk, self.path.parent / "quarantine")
+        try:
+            was_folding = clear_up(disk)
+            with panics_caught():
+                await self._make_table(model, disk)
+                if in_doubt:
+                    await heal()
+                try:
+                    connection, table = await self._open_table(model)
+                    keys = await _keys(table)
+                except (RuntimeError, ValueError, OSError):
+                    await heal()
+                    connection, table = await self._open_table(model)
+                    keys = await _keys(table)
+                # Indexes that were being written when power was lost may have holes.
+                damaged = (
+                    indexes.INDEXED_COLUMNS
+                    if was_folding and in_doubt
+                    else await indexes.broken(table, disk.table)
+                )
+                await indexes.rebuild(table, damaged)
+        except (RuntimeError, ValueError, OSError, Unreadable) as error:
+            raise StartRefused(
+                f"The store in {self.path} cannot be read ({category(error)}). Nothing was "
+                "changed. Bring a backup back (kmctl backup --list), or move the folder away to "
+                "begin with an empty store."
+            ) from error
+        return Opened(connection, table, await table.schema(), keys, len(damaged))
+
+    async def _make_table(self, model: ModelIdentity, disk: Disk) -> None:
+        """If there is none. It has its name once it is whole and on the disk."""
+        files.sweep(self.path, _NEW)
+        if disk.table.exists():
+            return
+        with files.unfinished_folder(self.path, _NEW) as unfinished:
+            connection = await Folder(unfinished, self.cache_bytes).connect()
+            table = await connection.create_empty_table(
+                TABLE, "create", schema.table_schema(model), None, None, None
+            )
+            await _ensure_primary_key(table)
+            await indexes.ensure_indexes(table)
+            table.close()
+            connection.close()
+            disk.sync()
+            (unfinished / TABLE_FOLDER).rename(disk.table)
+
+    async def _open_table(self, model: ModelIdentity) -> tuple[Any, Any]:
+        connection = await self.connect()
+        table = await reopen_table(connection)
+        version = schema.check_schema(await table.schema(), model)
+        if version < schema.SCHEMA_VERSION:
+            await upgrade(table, version, model, self.path)
+        await _ensure_primary_key(table)
+        await indexes.ensure_indexes(table)
+        return connection, table
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    connection: Any
+    table: Any
+    schema: Any
+    keys: list[Any]
+    """Batches of `KEY_COLUMNS` and the type, of all rows."""
+    n_rebuilt: int
+    """Indexes that were damaged."""
+
 
 def make_folder(folder: Path) -> None:
     try:
@@ -35,20 +120,19 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-async def open_table(connection: Any, model: ModelIdentity) -> Any:
-    if TABLE in await connection.table_names(None, None, None):
-        return await reopen_table(connection)
-    return await connection.create_empty_table(
-        TABLE, "create", schema.table_schema(model), None, None, None
-    )
-
-
 async def reopen_table(connection: Any) -> Any:
     """A further handle: it stays at the version that it finds."""
     return await connection.open_table(TABLE, None, None, None, None)
 
 
-async def ensure_primary_key(table: Any) -> None:
+async def _ensure_primary_key(table: Any) -> None:
     """Without it LanceDB's upserts duplicate new keys silently (lancedb#2463)."""
     if not (await table.schema()).field("id").metadata:
         await table.set_unenforced_primary_key(["id"])
+
+
+async def _keys(table: Any) -> list[Any]:
+    """In one scan, which also shows that the table can be read."""
+    query = table.query()
+    query.select_columns([*KEY_COLUMNS, "type"])
+    return [batch async for batch in await query.execute(None, None)]

@@ -1,6 +1,7 @@
 """What can be asked of the table. Reads see every commit that was acknowledged."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -77,7 +78,7 @@ class LanceReads:
         query.with_row_id()
         query.limit(limit)
         with translated("search"):
-            return _matches(await _rows(lambda: query.execute(None, None)), "_score")
+            return _matches(await self._rows(lambda: query.execute(None, None)), "_score")
 
     async def embedded(
         self, ids: Sequence[str], filters: Filters = ANY, found: Sequence[Match] = ()
@@ -113,7 +114,7 @@ class LanceReads:
         query.limit(limit + 1)
         with translated("query"):
             total = await self._count(condition)
-            batches = await _collect_answer(query)
+            batches = await self._collect_answer(query)
             entries = [e for batch in batches for e in schema.to_entries(batch)]
         page = entries[:limit]
         more = len(entries) > limit
@@ -130,7 +131,7 @@ class LanceReads:
         _where(query, both(one_of("id", ids), self._predicate(filters)))
         query.select_columns(list(schema.ENTRY_COLUMNS))
         with translated("get"):
-            batches = await _collect_answer(query)
+            batches = await self._collect_answer(query)
         entries = [entry for batch in batches for entry in schema.to_entries(batch)]
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
@@ -156,7 +157,7 @@ class LanceReads:
         _where(query, self._predicate(filters))
         query.select_columns(["type", "agent", "project_id", "timestamp"])
         with translated("stats"):
-            return await _again_if_folded(lambda: _totals(query))
+            return await self._read(lambda: _totals(query))
 
     def _predicate(self, filters: Filters) -> str | None:
         if not self._has_superseded and not filters.include_superseded:
@@ -189,11 +190,11 @@ class LanceReads:
         query.with_row_id()
         query.limit(limit)
         _where(query, condition)
-        distances = _matches(await _rows(query.execute), "_distance")
+        distances = _matches(await self._rows(query.execute), "_distance")
         return [replace(match, score=1.0 - match.score) for match in distances]
 
     async def _count(self, condition: str | None) -> int:
-        return int(await _again_if_folded(lambda: self._table.count_rows(condition)))
+        return int(await self._read(lambda: self._table.count_rows(condition)))
 
     async def _entries(self, condition: str | None) -> list[Entry]:
         batches = await self._select(schema.ENTRY_COLUMNS, condition)
@@ -237,7 +238,44 @@ class LanceReads:
         query = self._table.query()
         _where(query, condition)
         query.select_columns(list(columns))
-        return [batch for batch in await _collect(query) if batch.num_rows]
+        return [batch for batch in await self._collect(query) if batch.num_rows]
+
+    async def _collect(self, query: Any) -> list[Any]:
+        return await self._rows(lambda: query.execute(_SCAN_BATCH_ROWS, None))
+
+    async def _collect_answer(self, query: Any) -> list[Any]:
+        """What goes to a caller as a whole. Raises TooLarge before the memory is spent."""
+
+        async def batches() -> list[Any]:
+            found, n_bytes = [], 0
+            async for batch in await query.execute(_ANSWER_BATCH_ROWS, None):
+                found.append(batch)
+                n_bytes += batch.nbytes
+                if n_bytes > MAX_ANSWER_BYTES:
+                    raise answer_too_large()
+            return found
+
+        return await self._read(batches)
+
+    async def _rows(self, execute: Callable[[], Awaitable[Any]]) -> list[Any]:
+        async def batches() -> list[Any]:
+            return [batch async for batch in await execute()]
+
+        return await self._read(batches)
+
+    async def _read(self, read: Callable[[], Awaitable[_T]]) -> _T:
+        """Twice: maintenance may take away the files of the version that a read began with."""
+        with contextlib.suppress(RuntimeError, ValueError, OSError), panics_caught():
+            return await read()
+        try:
+            with panics_caught():
+                return await read()
+        except (RuntimeError, ValueError, OSError):
+            await self._after_failed_read()
+            raise
+
+    async def _after_failed_read(self) -> None:
+        """May raise what tells more than its own error."""
 
 
 def _matches(batches: Iterable[Any], column: str) -> list[Match]:
@@ -284,38 +322,3 @@ def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
 def _where(query: Any, condition: str | None) -> None:
     if condition is not None:
         query.where(condition)
-
-
-async def _collect(query: Any) -> list[Any]:
-    return await _rows(lambda: query.execute(_SCAN_BATCH_ROWS, None))
-
-
-async def _collect_answer(query: Any) -> list[Any]:
-    """What goes to a caller as a whole. Raises TooLarge before the memory is spent."""
-
-    async def batches() -> list[Any]:
-        found, n_bytes = [], 0
-        async for batch in await query.execute(_ANSWER_BATCH_ROWS, None):
-            found.append(batch)
-            n_bytes += batch.nbytes
-            if n_bytes > MAX_ANSWER_BYTES:
-                raise answer_too_large()
-        return found
-
-    return await _again_if_folded(batches)
-
-
-async def _rows(execute: Callable[[], Awaitable[Any]]) -> list[Any]:
-    async def batches() -> list[Any]:
-        return [batch async for batch in await execute()]
-
-    return await _again_if_folded(batches)
-
-
-async def _again_if_folded(read: Callable[[], Awaitable[_T]]) -> _T:
-    """Maintenance may take away the files of the version that a read began with."""
-    try:
-        with panics_caught():
-            return await read()
-    except (RuntimeError, ValueError, OSError):
-        return await read()

@@ -32,6 +32,14 @@ def row_problems(batch: Any) -> list[tuple[RowProblem, str]]:
     return [found for at in range(batch.num_rows) for found in row_problems(batch.slice(at, 1))]
 
 
+def n_damaged(batch: Any) -> int:
+    """The rows with a problem that is quick to see: their terms are only looked at."""
+    nulls = (batch.column(field.name).null_count for field in batch.schema if not field.nullable)
+    if any(nulls):
+        return int(batch.num_rows)
+    return sum(any(_damages(row)) or _is_torn(row) for row in _rows(batch))
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     entry: Entry
@@ -55,6 +63,21 @@ def _rows(batch: Any) -> Iterator[_Row]:
 
 
 def _problems(row: _Row) -> Iterator[RowProblem]:
+    yield from _damages(row)
+    if _is_well_formed(row.entry):
+        digests = metadata_digests(msgspec.json.decode(row.entry.metadata))
+        derived = (schema.content_digest(row.entry), digests, " ".join(terms(row.entry.text)))
+        if row.derived != derived:
+            yield "derived"
+
+
+def _is_torn(row: _Row) -> bool:
+    """A lost write leaves zeros."""
+    digest, _, found_by = row.derived
+    return digest != schema.content_digest(row.entry) or "\0" in str(found_by)
+
+
+def _damages(row: _Row) -> Iterator[RowProblem]:
     entry = row.entry
     if not _is_well_formed(entry):
         yield "malformed"
@@ -63,9 +86,6 @@ def _problems(row: _Row) -> Iterator[RowProblem]:
         yield "vector"
     if not _covers(row.spans, len(row.vectors), len(entry.text)):
         yield "passages"
-    digests = metadata_digests(msgspec.json.decode(entry.metadata))
-    if row.derived != (schema.content_digest(entry), digests, " ".join(terms(entry.text))):
-        yield "derived"
 
 
 def _is_well_formed(entry: Entry) -> bool:

@@ -39,6 +39,7 @@ ENTRY_COLUMNS = (
 EMBEDDED_COLUMNS = (*ENTRY_COLUMNS, "vector", "passages", "passage_spans")
 DERIVED_COLUMNS = ("content_digest", "metadata_digests", "terms")
 """What is computed from the entry's own columns."""
+ALL_COLUMNS = (*EMBEDDED_COLUMNS, *DERIVED_COLUMNS)
 _REQUIRED_COLUMNS = ENTRY_COLUMNS[1:8]
 _DIGEST_BYTES = 16
 

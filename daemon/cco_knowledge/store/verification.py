@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cco_knowledge.jobs import Advance
-from cco_knowledge.store.filters import one_of, quoted
+from cco_knowledge.store.filters import equals, one_of
 from cco_knowledge.store.indexes import INDEXED_COLUMNS
 from cco_knowledge.store.interface import Problem, Verified
+from cco_knowledge.store.manifest_files import LAST_VERSION
 from cco_knowledge.store.native import panics_caught
 from cco_knowledge.store.row_checks import RowProblem, row_problems
 
@@ -31,11 +32,10 @@ _TERMS = 8
 _VALUE_COLUMNS = ("project_id", "type", "agent", "session_id", "timestamp", "superseded_at")
 _DATA_FILE = re.compile(rb"[01]{24}[0-9a-f]{26}\.lance")
 """As LanceDB names them, in a manifest. Nothing there parts a name from what stands before it."""
-_LAST_VERSION = 2**64 - 1
-"""Manifests are named after what is left to it, so that the newest comes first."""
 _FOOTER_BYTES = 16
 _ANEW = "`kmctl get ID` shows it; delete it and store its text again."
 _RESTORE = "`kmctl restore` a backup, or `kmctl export` what can still be read."
+_REBUILT = "Their index was rebuilt just now. `kmctl verify` again proves it."
 
 
 class _Kind(NamedTuple):
@@ -61,8 +61,8 @@ _KINDS = {
     ),
     "row_count": _Kind("rows that a scan and a count differ by", _RESTORE),
     "no_index": _Kind("columns without an index: searches are slow", "`kmctl restart` makes it."),
-    "index_rows": _Kind("rows that an index counts wrongly", _RESTORE),
-    "index_entries": _Kind("values or entries that are not found through their index", _RESTORE),
+    "index_rows": _Kind("rows that an index counts wrongly", _REBUILT),
+    "index_entries": _Kind("values or entries that are not found through their index", _REBUILT),
     "missing_file": _Kind("files that the table needs and that are not there", _RESTORE),
 }
 
@@ -83,6 +83,8 @@ class Verification:
             column: Counter() for column in (*_VALUE_COLUMNS, "metadata_digests")
         }
         self._texts: list[tuple[str, str]] = []
+        self.damaged_indexes: set[str] = set()
+        """Their columns."""
         self._look_ups = 0
         self._files = 0
         self._left_over = 0
@@ -169,7 +171,8 @@ class Verification:
         query.select_columns(["id"])
         found = {row for batch in await self._rows(query) for row in batch.column("id").to_pylist()}
         self._look_ups += len(ids)
-        self._add("index_entries", sorted(set(ids) - found))
+        if missing := sorted(set(ids) - found):
+            self._add_of_index("index_entries", "id", missing)
 
     async def _rows(self, query: Any) -> list[Any]:
         try:
@@ -212,24 +215,28 @@ class Verification:
                 self._add("no_index", n=1)
                 continue
             known = (indexes[column].num_indexed_rows, indexes[column].num_unindexed_rows)
-            self._add("index_rows", n=abs(n_rows - sum(number or 0 for number in known)))
+            if differs := abs(n_rows - sum(number or 0 for number in known)):
+                self._add_of_index("index_rows", column, n=differs)
         if self._counts["unreadable"]:
-            self._counts["index_entries"] = 0  # that one cannot be read may be due to the rows
+            # That one cannot be read may be due to the rows, and those cannot be indexed anew.
+            self._counts["index_entries"] = 0
+            self.damaged_indexes.clear()
             return
         for column, counter in self._values.items():
             for value, count in counter.items():
-                await self._compare_count(_equals(column, value), count)
+                await self._compare_count(column, value, count)
         for entry_id, words in self._texts:
             await self._search(entry_id, words)
 
-    async def _compare_count(self, condition: str, count: int) -> None:
+    async def _compare_count(self, column: str, value: str | int, count: int) -> None:
         self._look_ups += 1
         try:
             with panics_caught():
-                found = int(await self._table.count_rows(condition))
+                found = int(await self._table.count_rows(equals(column, value)))
         except (RuntimeError, ValueError, OSError):
             found = -1
-        self._add("index_entries", n=int(found != count))
+        if found != count:
+            self._add_of_index("index_entries", column, n=1)
 
     async def _search(self, entry_id: str, words: str) -> None:
         query = self._table.query().nearest_to_text({"query": words, "columns": ["terms"]})
@@ -238,7 +245,7 @@ class Verification:
         query.limit(1)
         self._look_ups += 1
         if not any(batch.num_rows for batch in await self._rows(query)):
-            self._add("index_entries", [entry_id])
+            self._add_of_index("index_entries", "terms", [entry_id])
 
     def _look_at_files(self, version: int) -> None:
         data = {file.name for file in (self._folder / "data").glob("*.lance")}
@@ -251,6 +258,10 @@ class Verification:
         self._left_over = sum(name.encode() not in named for name in data) + sum(
             uuid.UUID(name).bytes not in named for name in indexes
         )
+
+    def _add_of_index(self, kind: str, column: str, ids: Sequence[str] = (), n: int = 0) -> None:
+        self.damaged_indexes.add(column)
+        self._add(kind, ids, n)
 
     def _add(self, kind: str, ids: Sequence[str] = (), n: int = 0) -> None:
         self._counts[kind] += len(ids) + n
@@ -270,19 +281,13 @@ def _values(column: Any) -> Iterator[Any]:
         yield from value if isinstance(value, list) else [value] if value is not None else []
 
 
-def _equals(column: str, value: str | int) -> str:
-    if isinstance(value, int):
-        return f"array_has({column}, {value})"
-    return f"{column} = {quoted(value)}"
-
-
 def _manifests(folder: Path) -> list[Path]:
     return list((folder / "_versions").glob("*.manifest"))
 
 
 def _fragments(version: int, manifests: dict[str, bytes]) -> bytes:
     """The part of its manifest that has the files; another one tells what the commit replaced."""
-    names = (f"{_LAST_VERSION - version:020}.manifest", f"{version}.manifest")
+    names = (f"{LAST_VERSION - version:020}.manifest", f"{version}.manifest")
     manifest = next((manifests[name] for name in names if name in manifests), b"")
     begin = int.from_bytes(manifest[-_FOOTER_BYTES:][:8], "little")
     length = int.from_bytes(manifest[begin : begin + 4], "little")

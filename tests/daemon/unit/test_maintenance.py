@@ -203,4 +203,5 @@ async def test_links_of_another_table_are_not_used(tmp_path: Path) -> None:
     table.rename(tmp_path / "aside")
     (table / "data").mkdir(parents=True)
     assert KeptFiles(table).bring_back() == 0
+    KeptFiles(table).let_go()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["aside", "knowledge.lance"]

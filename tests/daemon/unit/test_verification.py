@@ -142,15 +142,17 @@ async def test_a_missing_file_is_found_and_the_others_are_read(tmp_path: Path) -
         assert counts(verified.problems) == {"unreadable": 5, "missing_file": 1}
 
 
-async def test_an_index_that_lost_its_files_is_found(tmp_path: Path) -> None:
+async def test_an_index_that_lost_its_files_is_found_and_rebuilt(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.insert(drafts(range(300)))
         await store.optimize(silent)
         (index,) = [i for i in await store._table.list_indices() if i.columns == ["project_id"]]
-    for file in (tmp_path / "knowledge.lance/_indices" / index.index_uuid).iterdir():
-        file.unlink()
-    async with opened(tmp_path) as store:
+        for file in (tmp_path / "knowledge.lance/_indices" / index.index_uuid).iterdir():
+            file.unlink()
+        await store.reopen()  # what is cached would hide it
         assert counts((await store.verify(silent)).problems) == {"index_entries": 4}
+        assert counts((await store.verify(silent)).problems) == {}
+        assert store.work.indexes_rebuilt == 1
 
 
 async def test_a_missing_index_is_found(tmp_path: Path) -> None:
