@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,13 +56,23 @@ def refused_start(home: Path, *arguments: str, environment: Mapping[str, str] | 
 class Daemon:
     """One started process. `start` waits for nothing; `wait_ready` for its line on the pipe."""
 
-    def __init__(self, home: Path, *arguments: str, socket_path: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str,
+        socket_path: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """`prefix`: a command that becomes the daemon in the end."""
         self.home = home
         self.socket_path = socket_path or home / "knowledge.sock"
         descriptor, stderr_path = tempfile.mkstemp(prefix="kd-", suffix=".stderr")
         os.close(descriptor)
         self.stderr_path = Path(stderr_path)
-        self._arguments = arguments
+        self.arguments = arguments
+        self._environment = dict(environment or {})
+        self._prefix = prefix
         self._ready_fd = -1
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -70,8 +80,8 @@ class Daemon:
         self._ready_fd, writer = os.pipe()
         with self.stderr_path.open("ab") as stderr:
             self.process = subprocess.Popen(
-                command(self.home, "--ready-fd", str(writer), *self._arguments),
-                env=clean_environment(self.home),
+                [*self._prefix, *command(self.home, "--ready-fd", str(writer), *self.arguments)],
+                env=clean_environment(self.home) | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

@@ -1,10 +1,13 @@
 """The one place where an exception becomes a JSON-RPC error."""
 
+import errno
 import logging
 import secrets
 from typing import Any, Self
 
 from cco_knowledge import errors
+
+_RETRY_AFTER_MS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ ADVICE: dict[str, str] = {
     "internal": "Report it with `data.ref`, which stands in the log too.",
     "not_found": "Check the id.",
     "conflict": "The message says what is stored.",
-    "unavailable": "Wait: the daemon is starting or stopping.",
+    "unavailable": "Wait: the daemon is starting or stopping, or its disk hangs or is read-only.",
     "deadline_exceeded": "Try again, ask for less, or raise `limits.deadline_s`.",
     "embedding_failed": "The model gave no vector for this text.",
     "store_failed": "Look at the log and the disk.",
@@ -90,10 +93,24 @@ def to_wire(error: BaseException) -> WireError:
         return WireError(
             error.reason, error.message, retryable=error.retryable, data=dict(error.data)
         )
+    if _is_out_of_means(error):
+        _log.error("no memory or files for a call: %s at %s", type(error).__name__, _place(error))
+        return WireError(
+            "overloaded",
+            "The daemon got no more memory or open files for this. Try again, or ask for less.",
+            retryable=True,
+            data={"retry_after_ms": _RETRY_AFTER_MS},
+        )
     reference = secrets.token_hex(6)
     # NOTE: only the place and the type: the message of a foreign exception can hold a text.
     _log.error("internal error %s: %s at %s", reference, type(error).__name__, _place(error))
     return WireError("internal", "internal error", data={"ref": reference})
+
+
+def _is_out_of_means(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+    return isinstance(error, MemoryError)
 
 
 def _place(error: BaseException) -> str:

@@ -31,6 +31,7 @@ class HttpServer(web.Server):
         *,
         is_alive: Callable[[], bool],
         is_ready: Callable[[], bool],
+        is_full: Callable[[], bool],
         on_progress: OnProgress,
         metrics: Callable[[], Awaitable[bytes]],
     ) -> None:
@@ -38,6 +39,7 @@ class HttpServer(web.Server):
         self._dispatcher = dispatcher
         self._is_alive = is_alive
         self._is_ready = is_ready
+        self._is_full = is_full
         self._on_progress = on_progress
         self._metrics = metrics
 
@@ -82,11 +84,12 @@ class HttpServer(web.Server):
         """Answered by the loop itself, so it proves that the loop moves."""
         if self._is_alive():
             return _json(200, b'{"status":"ok"}')
-        return _error(503, to_wire(Unavailable("The writer has ended. Restart the daemon.")))
+        return _error(503, to_wire(Unavailable("The disk, the writer or the model does not move.")))
 
     async def readyz(self, _request: web.BaseRequest) -> web.StreamResponse:
         if self._is_ready():
-            return _json(200, b'{"status":"ready"}')
+            what = b',"stores":"refused"' if self._is_full() else b""
+            return _json(200, b'{"status":"ready"%s}' % what)
         return _error(503, to_wire(Unavailable("The model and the store are being loaded.")))
 
     async def metrics(self, _request: web.BaseRequest) -> web.StreamResponse:

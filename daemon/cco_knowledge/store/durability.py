@@ -6,11 +6,17 @@ import errno
 import fcntl
 import itertools
 import os
-import shutil
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from cco_knowledge.errors import Unavailable
+from cco_knowledge.store.room import Room
+
 _DARWIN_F_FULLFSYNC = 51
+_STUCK_AFTER_S = 10.0
+"""So long no step takes on a disk that is well, however slow it is."""
 
 
 class Disk:
@@ -24,8 +30,33 @@ class Disk:
     def __init__(self, folder: Path, table: str = "knowledge") -> None:
         self._folder = folder
         self.table = folder / f"{table}.lance"
+        self.room = Room(folder)
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         self._libc = ctypes.CDLL(None, use_errno=True)
+        self._begun_s: dict[object, float] = {}
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around a step that takes a moment, unless the disk hangs."""
+        step = object()
+        self._begun_s[step] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._begun_s[step]
+
+    @property
+    def is_stuck(self) -> bool:
+        now_s = time.monotonic()
+        return any(now_s - begun_s > _STUCK_AFTER_S for begun_s in list(self._begun_s.values()))
+
+    def check_moving(self) -> None:
+        """Raises Unavailable: who waited behind a step that hangs would only wait longer."""
+        if self.is_stuck:
+            raise Unavailable(
+                f"A write has not come back from the disk for {_STUCK_AFTER_S:.0f} s, so nothing "
+                "is changed now. Look at the disk, then try again."
+            )
 
     def check_present(self) -> None:
         """Raises OSError when the folder was removed: LanceDB would make another in its place."""
@@ -40,9 +71,6 @@ class Disk:
         elif self._libc.syncfs(self._descriptor) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
-
-    def free_bytes(self) -> int:
-        return shutil.disk_usage(self._folder).free
 
     def measure(self) -> tuple[int, int]:
         """Bytes of the tables in the folder, and their versions.

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from cco_knowledge import faults
 from cco_knowledge.errors import Conflict, NotFound, StartRefused
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
@@ -25,6 +25,7 @@ from cco_knowledge.store.maintenance import Maintenance
 from cco_knowledge.store.native import Scannable, panics_caught
 from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.seen import SeenKeys
+from cco_knowledge.store.successors import first_kept, marked
 from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.store.upsert import upsert
 from cco_knowledge.store.verification import Verification
@@ -47,6 +48,7 @@ class LanceStore(LanceReads):
         self._seen = SeenKeys(())
         self._types: set[str] = set()
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._measuring_thread = ThreadPoolExecutor(1, thread_name_prefix="measuring")
         self._writer = Writer(self._commit)
         self.work = StoreWork()
         self._maintenance = Maintenance(self, table, disk, self._disk_thread, self.work)
@@ -64,6 +66,7 @@ class LanceStore(LanceReads):
         disk = Disk(folder)
         try:
             clear_up(disk.table)
+            disk.room.make_way()
             with panics_caught():
                 connection = await place.connect()
                 table = await opening.open_table(connection, model)
@@ -78,6 +81,7 @@ class LanceStore(LanceReads):
                 await store._sync()
                 await store.prepare()
                 await store._maintenance.take_over()
+                disk.room.take_ballast()
         except (RuntimeError, ValueError, OSError) as error:
             raise StartRefused(
                 f"The store in {folder} cannot be read ({category(error)}). Nothing was changed. "
@@ -93,8 +97,17 @@ class LanceStore(LanceReads):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the writer still takes work."""
-        return self._writing is not None and not self._writing.done()
+        """Whether the writer still takes work, and comes back from the disk."""
+        is_writing = self._writing is not None and not self._writing.done()
+        return is_writing and not self._disk.is_stuck
+
+    @property
+    def is_full(self) -> bool:
+        return self._disk.room.is_full
+
+    def check_takes_entries(self) -> None:
+        self._disk.check_moving()
+        self._disk.room.check()
 
     async def prove(self) -> None:
         """Returns when the writer has come to it, behind all that waited before."""
@@ -109,9 +122,11 @@ class LanceStore(LanceReads):
         self._table.close()
         self._connection.close()
         self._disk_thread.shutdown()
+        self._measuring_thread.shutdown()
         self._disk.close()
 
     async def insert(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        self._disk.check_moving()
         return await self._writer.insert(drafts)
 
     async def replace(self, entry: Entry, passages: Sequence[Passage] | None) -> None:
@@ -199,7 +214,9 @@ class LanceStore(LanceReads):
         with translated("stats"):
             stats = await self._table.stats()
             indices = await self._table.list_indices()
-            size_bytes, versions = await loop.run_in_executor(self._disk_thread, self._disk.measure)
+            size_bytes, versions = await loop.run_in_executor(
+                self._measuring_thread, self._disk.measure
+            )
         return StoreFacts(
             bytes=size_bytes,
             fragments=int(stats["fragment_stats"]["num_fragments"]),
@@ -218,7 +235,7 @@ class LanceStore(LanceReads):
 
     async def _write(self, decided: duplicates.Decided) -> None:
         """The new rows, and the marks on those that they replace: one commit."""
-        new = [_marked(draft.embedded, decided.successors) for draft in decided.new]
+        new = [marked(draft.embedded, decided.successors) for draft in decided.new]
         batch = await self._to_batch(new)
         for embedded in new:
             self._learn(embedded)
@@ -229,9 +246,13 @@ class LanceStore(LanceReads):
                 async with self._maintenance.no_folding():
                     self._has_superseded = True
                     rows = await self._superseded_rows(decided.successors)
-                    await upsert(self._table, self._schema, [batch, *rows])
+                    with self._disk.at_work():
+                        await upsert(self._table, self._schema, [batch, *rows])
             else:
-                await self._table.add(Scannable(batch), "append")
+                with self._disk.at_work():
+                    await faults.on_a_thread("store.append")
+                    await self._table.add(Scannable(batch), "append")
+                    await faults.on_a_thread("store.appended")
             await self._sync()
         self._maintenance.after_commit(batch.num_rows)
 
@@ -264,9 +285,13 @@ class LanceStore(LanceReads):
     async def _delete(self, condition: str | None) -> int:
         """How many rows went. What points to them points past them before."""
         restored = await self._repoint(condition) if self._has_superseded else []
+        self._disk.room.make_way()
         # What becomes current by this must not go as such.
         spared = f"NOT ({one_of('id', restored)})" if restored else None
-        return int((await self._table.delete(both(condition, spared) or "true")).num_deleted_rows)
+        await faults.on_a_thread("store.delete")
+        deleted = await self._table.delete(both(condition, spared) or "true")
+        await faults.on_a_thread("store.deleted")
+        return int(deleted.num_deleted_rows)
 
     async def _repoint(self, condition: str | None) -> list[str]:
         """The ids that have no successor any more."""
@@ -276,7 +301,7 @@ class LanceStore(LanceReads):
         moved: dict[str | None, list[str]] = {}
         for entry_id, target in pointers.items():
             if target in gone and entry_id not in gone:
-                moved.setdefault(_first_kept(target, pointers, gone), []).append(entry_id)
+                moved.setdefault(first_kept(target, pointers, gone), []).append(entry_id)
         for kept, ids in moved.items():
             changes = (
                 {"superseded_by": quoted(kept)}
@@ -284,6 +309,7 @@ class LanceStore(LanceReads):
                 else {"superseded_by": "NULL", "superseded_at": "NULL"}
             )
             await self._table.update(changes, one_of("id", ids))
+            await faults.on_a_thread("store.repointed")
         return moved.get(None, [])
 
     def _learn(self, embedded: EmbeddedEntry) -> None:
@@ -307,11 +333,13 @@ class LanceStore(LanceReads):
     async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
         async def commit() -> _T:
             with translated("write"), self.work.commit():
-                result = await apply()
+                with self._disk.at_work():
+                    result = await apply()
                 await self._sync()
             self._maintenance.after_commit()
             return result
 
+        self._disk.check_moving()
         return await self.alone(commit)
 
     async def reopen(self) -> Any:
@@ -321,7 +349,9 @@ class LanceStore(LanceReads):
         return self._table
 
     async def _sync(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)
+        with self._disk.at_work():
+            await asyncio.get_running_loop().run_in_executor(self._disk_thread, self._disk.sync)
+        await faults.on_a_thread("store.synced")
 
     async def _successor(self, entry: Entry, stored: Entry) -> tuple[str | None, str | None]:
         """`superseded_by` and `superseded_at` of a changed entry; nothing takes them back."""
@@ -343,7 +373,11 @@ class LanceStore(LanceReads):
 
     async def _to_batch(self, entries: Sequence[EmbeddedEntry]) -> Any:
         """On a thread: the terms of long texts take a tenth of a second."""
-        work = partial(schema.to_batch, entries, self._schema)
+
+        def work() -> Any:
+            self._disk.room.take_ballast()
+            return schema.to_batch(entries, self._schema)
+
         return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
 
     async def _learn_all(self) -> None:
@@ -364,20 +398,3 @@ def _keys(entry: Entry) -> list[str | bytes]:
     """What makes an entry the same as another; the values of `_KEY_COLUMNS`."""
     keys = [entry.id, schema.content_digest(entry), entry.migration_record]
     return [key for key in keys if key is not None]
-
-
-def _marked(embedded: EmbeddedEntry, successors: Mapping[str, Entry]) -> EmbeddedEntry:
-    """As it is stored, where a later one of the same commit replaces it."""
-    by = successors.get(embedded.entry.id)
-    if by is None:
-        return embedded
-    entry = replace(embedded.entry, superseded_by=by.id, superseded_at=by.timestamp)
-    return replace(embedded, entry=entry)
-
-
-def _first_kept(target: str, pointers: Mapping[str, str], gone: set[str]) -> str | None:
-    """Along the chain of successors; None where it ends among those that go."""
-    following: str | None = target
-    while following in gone:
-        following = pointers.get(following)
-    return following

@@ -15,13 +15,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from cco_knowledge import process_memory
+from cco_knowledge import faults, process_memory
 from cco_knowledge.errors import KnowledgeError, StorageFull, Unavailable
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.kept_files import KeptFiles
+from cco_knowledge.timestamps import clock_has_jumped
 
 _T = TypeVar("_T")
 
@@ -33,7 +34,6 @@ _LONGEST_PAUSE_S = 600.0
 _ROOM_FACTOR = 1.25
 """Old and new files are there together for a moment: measured, the table and its indexes once, and
 the indexes once more."""
-_RESERVE_BYTES = 64 << 20
 _KEPT_WITHOUT_LINKS_MS = 2 * 60 * 1000
 _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
@@ -140,7 +140,7 @@ class Maintenance:
         n_rows = int(await self._table.count_rows(None))
         for step in range(_FOLDS):
             advance(step * n_rows // (_FOLDS + 1), n_rows)
-            await self._to_the_end(self._fold())
+            await self._to_the_end(self._fold_beside_stores())
         advance(_FOLDS * n_rows // (_FOLDS + 1), n_rows)
         await self._to_the_end(self._fold_alone())
         advance(n_rows, n_rows)
@@ -186,8 +186,13 @@ class Maintenance:
 
     async def _by_itself(self) -> None:
         with contextlib.suppress(KnowledgeError):  # logged, counted, and tried again
-            await self._fold()
+            await self._fold_beside_stores()
             await self._owner.alone(self._reopen)
+
+    async def _fold_beside_stores(self) -> None:
+        # NOTE: LanceDB drops files of no version that are older than a week, such as those of a
+        # commit that is under way. After a jump of the clock all files are that old.
+        await (self._fold_alone() if clock_has_jumped() else self._fold())
 
     async def _fold(self) -> None:
         async with self._keeping, self._folding:
@@ -225,18 +230,28 @@ class Maintenance:
 
     async def _fold_files(self, *, delete_unverified: bool) -> None:
         with translated("compaction"):
-            await self._on_disk_thread(self._check_room)
+            live_bytes = int((await self._table.stats())["total_bytes"])
+            self._check_room(live_bytes)
             has_links = await self._on_disk_thread(self._keep_files)
+            await self._replace_files(has_links=has_links, delete_unverified=delete_unverified)
+
+    async def _replace_files(self, *, has_links: bool, delete_unverified: bool) -> None:
+        try:
+            await faults.on_a_thread("maintenance.linked")
             await self._table.optimize(
                 cleanup_since_ms=0 if has_links else _KEPT_WITHOUT_LINKS_MS,
                 delete_unverified=delete_unverified,
             )
+            await faults.on_a_thread("maintenance.folded")
+        finally:  # of a fold that failed the links would only hold room
             await self._on_disk_thread(self._let_go)
 
-    def _check_room(self) -> None:
-        size_bytes, _ = self._disk.measure()
-        needed_bytes = int(size_bytes * _ROOM_FACTOR) + _RESERVE_BYTES
-        free_bytes = self._disk.free_bytes()
+    def _check_room(self, live_bytes: int) -> None:
+        """It may take the reserve: it is kept for this."""
+        room = self._disk.room
+        needed_bytes = int(live_bytes * _ROOM_FACTOR)
+        room.make_way()
+        free_bytes = room.free_bytes()
         if free_bytes < needed_bytes:
             raise StorageFull(
                 f"Folding the files of the table needs {needed_bytes >> 20} MiB of free space, and "
@@ -249,11 +264,13 @@ class Maintenance:
         except OSError:
             self._kept.let_go()
             return False
-        self._disk.sync()
+        with self._disk.at_work():
+            self._disk.sync()
         return True
 
     def _let_go(self) -> None:
-        self._disk.sync()
+        with self._disk.at_work():
+            self._disk.sync()
         self._kept.let_go()
         process_memory.trim()
 
