@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 # NOTE: before the daemon's modules, which load pyarrow without numpy; lance needs it with numpy.
@@ -73,8 +73,13 @@ def start_daemon(home: Path) -> Iterator[StartDaemon]:
     """Starts daemons on `home` (or another one); what still runs at the end is killed."""
     started: list[Daemon] = []
 
-    def start(*arguments: str, at: Path | None = None, ready: bool = True) -> Daemon:
-        daemon = Daemon(at or home, *arguments).start()
+    def start(
+        *arguments: str,
+        at: Path | None = None,
+        ready: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> Daemon:
+        daemon = Daemon(at or home, *arguments, environment=environment).start()
         started.append(daemon)
         return daemon.wait_ready() if ready else daemon
 

@@ -58,15 +58,24 @@ class Daemon:
     """One started process. `start` waits for nothing; `wait_ready` for its line on the pipe."""
 
     program: ClassVar[Sequence[str]] = _PROGRAM
-    environment: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, home: Path, *arguments: str, socket_path: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str,
+        socket_path: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """`prefix`: a command that becomes the daemon in the end."""
         self.home = home
         self.socket_path = socket_path or home / "knowledge.sock"
         descriptor, stderr_path = tempfile.mkstemp(prefix="kd-", suffix=".stderr")
         os.close(descriptor)
         self.stderr_path = Path(stderr_path)
-        self._arguments = arguments
+        self.arguments = arguments
+        self.environment = dict(environment or {})
+        self._prefix = prefix
         self._ready_fd = -1
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -75,12 +84,12 @@ class Daemon:
         with self.stderr_path.open("ab") as stderr:
             self.process = subprocess.Popen(
                 [
-                    sys.executable,
-                    *self.program,
+                    *self._prefix,
+                    *(sys.executable, *self.program),
                     *("--home", str(self.home), "--ready-fd", str(writer)),
-                    *self._arguments,
+                    *self.arguments,
                 ],
-                env=clean_environment(self.home) | dict(self.environment),
+                env=clean_environment(self.home) | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

@@ -1,12 +1,16 @@
 """The lock of a home and the socket in it: lock first, then replace what is stale, then bind."""
 
+import asyncio
 import contextlib
 import fcntl
+import itertools
+import logging
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 from cco_knowledge.errors import StartRefused
 from cco_knowledge.paths import check_socket_path
@@ -14,6 +18,11 @@ from cco_knowledge.paths import check_socket_path
 _PROBE_S = 1.0
 BACKLOG = 512
 """Connections that wait to be accepted."""
+_TOLD_EVERY_S = 60.0
+
+_log = logging.getLogger(__name__)
+Found = Literal["nothing", "file", "dead socket", "live socket"]
+"""What lies at a path."""
 
 
 @contextlib.contextmanager
@@ -51,7 +60,7 @@ def locked(path: Path) -> Iterator[bool]:
 
 
 def bind(path: Path) -> socket.socket:
-    """Listen at `path`, mode 0600. Call with the home's lock held.
+    """Listen at `path`, mode 0600. Call with the home's lock held, and a umask of 0077.
 
     Raises:
         StartRefused: somebody answers there, or something that is no socket is in the way.
@@ -59,17 +68,16 @@ def bind(path: Path) -> socket.socket:
     check_socket_path(path)
     _remove_stale(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
     try:
+        # NOTE: no umask for a moment: a thread that makes a folder meanwhile could not enter it.
         listening.bind(str(path))
+        path.chmod(0o600)
     except OSError as error:
         listening.close()
         raise StartRefused(
             f"The socket {path} cannot be made: {error.strerror}. Choose another one with "
             "--socket or CCO_KNOWLEDGE_SOCKET."
         ) from error
-    finally:
-        os.umask(before)
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
@@ -105,6 +113,49 @@ def last_connections(listening: socket.socket) -> Iterator[socket.socket]:
             yield listening.accept()[0]
 
 
+def found_at(path: Path) -> Found:
+    """Raises OSError where it cannot be told."""
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return "nothing"
+    if not stat.S_ISSOCK(kind):
+        return "file"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_S)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return "dead socket"
+        except TimeoutError:  # its queue is full
+            return "live socket"
+    return "live socket"
+
+
+def put_aside(path: Path) -> Path:
+    """What lies there keeps its content under another name, which is returned."""
+    for number in itertools.count(1):
+        beside = path.with_name(f"{path.name}.found-{number}")
+        if not os.path.lexists(beside):
+            return path.rename(beside)
+    raise AssertionError  # there are numbers enough
+
+
+def tell_less_of_accepting() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Without open files left, asyncio tells of each try to accept, a hundred times a second."""
+    told_s = float("-inf")
+
+    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal told_s
+        if not context["message"].startswith("socket.accept()"):
+            loop.default_exception_handler(context)
+        elif loop.time() - told_s > _TOLD_EVERY_S:
+            told_s = loop.time()
+            _log.error("no open files are left, so who connects has to wait")
+
+    return tell
+
+
 def inode(path: Path) -> int | None:
     """What is at the path now: tells whether it is still the socket that we bound."""
     try:
@@ -119,22 +170,15 @@ def _accepts(listening: socket.socket) -> bool:
 
 def _remove_stale(path: Path) -> None:
     try:
-        kind = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(kind):
+        found = found_at(path)
+    except OSError as error:
+        raise StartRefused(f"The socket {path} cannot be tried: {error.strerror}.") from error
+    if found == "file":
         raise StartRefused(
             f"{path} exists and is no socket. Move it away, or choose another path with --socket."
         )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_PROBE_S)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)
-            return
-        except OSError as error:
-            raise StartRefused(f"The socket {path} cannot be tried: {error.strerror}.") from error
-    raise StartRefused(
-        f"Another process answers at {path}. Stop it, or choose another path with --socket."
-    )
+    if found == "live socket":
+        raise StartRefused(
+            f"Another process answers at {path}. Stop it, or choose another path with --socket."
+        )
+    path.unlink(missing_ok=True)

@@ -39,6 +39,8 @@ def configure(level: str, file: LogFile | None = None) -> None:
         logger.addHandler(handler)
         logger.setLevel(logging.WARNING)
         logger.propagate = False
+    # A line that cannot be written, on a full disk, is lost; a traceback in its place helps nobody.
+    logging.raiseExceptions = False
     set_level(level)
 
 

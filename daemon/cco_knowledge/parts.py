@@ -50,6 +50,11 @@ class Parts:
         backups = Backups(store, home.data, home.backups, config.backup)
         return cls(engine, store, searcher, service, backups)
 
+    @property
+    def are_alive(self) -> bool:
+        """Whether the writer, the disk and the model move."""
+        return self.store.is_alive and not self.engine.is_stuck
+
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""
         await self.service.close()

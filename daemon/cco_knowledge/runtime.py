@@ -13,9 +13,18 @@ from pathlib import Path
 
 import msgspec
 
-from cco_knowledge import __version__, listen, logs, process_memory, watchdog
+from cco_knowledge import (
+    __version__,
+    faults,
+    listen,
+    logs,
+    open_files,
+    process_memory,
+    watchdog,
+)
 from cco_knowledge.backups import shelf, swap
 from cco_knowledge.config import Config, LoadedConfig, changed_keys, with_values_of
+from cco_knowledge.doorway import Doorway
 from cco_knowledge.errors import Conflict, DeadlineExceeded, StartRefused, Unavailable
 from cco_knowledge.jobs import Jobs
 from cco_knowledge.metrics import Durations, measure_loop_lag
@@ -25,7 +34,7 @@ from cco_knowledge.rpc import answers, results, snapshot, upkeep
 from cco_knowledge.rpc.caller import Gate
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
-from cco_knowledge.rpc.http import HttpServer
+from cco_knowledge.rpc.http import Health, HttpServer
 from cco_knowledge.rpc.methods import Deadline
 from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.rpc.system import failure_of
@@ -33,15 +42,13 @@ from cco_knowledge.service import KnowledgeService
 from cco_knowledge.service_manager import ServiceManager
 from cco_knowledge.tokens import TokenFile
 
-_UPKEEP_S = 5.0
+_LOOKS_EACH_S = 1.0
+"""At what lies in the place of the socket; a look takes 2 µs."""
+_TRIMS_EACH_S = 5.0
 _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
 _CLOSE_S = 15.0
 """To close the parts, after the calls have been drained."""
-_ACCEPTED_AT_ONCE = 8
-"""Connections in one turn of the event loop."""
-_TURNS_TO_CONNECT = 3
-"""Of the event loop: so many it takes from an accepted socket to our connection."""
 _LONGEST_CHANGE_S = 300.0
 """To the table; the writer does nothing else meanwhile."""
 _LONGEST_WAIT_S = 60.0
@@ -84,6 +91,8 @@ def run(
     Raises:
         StartRefused: before anything was changed.
     """
+    if faults.are_possible():
+        _log.warning("%s is set: things go wrong on purpose, for tests", faults.VARIABLE)
     with listen.locked(loaded.home.lock) as ended_cleanly:
         swap.settle(loaded.home.data)
         shelf.sweep(loaded.home.backups)
@@ -115,11 +124,13 @@ class _Daemon:
         self._hurry = asyncio.Event()
         self._is_asked_to_stop = False
         self._n_calls_seen = 0
+        self._trimmed_at_s = time.monotonic()
         self._loop_lag = Durations()
         self._backing_up: asyncio.Task[None] | None = None
 
     async def run(self, *, in_doubt: bool) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(listen.tell_less_of_accepting())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
@@ -133,22 +144,32 @@ class _Daemon:
         http = HttpServer(
             self._dispatcher,
             self._gate,
-            is_alive=lambda: self._parts is None or self._parts.store.is_alive,
-            is_ready=lambda: self._parts is not None,
+            health=Health(
+                is_alive=lambda: self._parts is None or self._parts.are_alive,
+                is_ready=lambda: self._parts is not None,
+                is_full=lambda: self._parts is not None and self._parts.store.is_full,
+            ),
             on_progress=self._on_progress,
             metrics=self._metrics,
         )
-        self._peers = Peers(self._dispatcher, http, self._gate, self._config.socket.max_connections)
-        listening, is_managers = self._listening_socket()
-        own_inode = listen.inode(self._socket_path)
-        # Not create_unix_server, which since Python 3.13 removes the socket of a service manager.
-        server = await loop.create_server(
-            self._peers.connection, sock=listening, backlog=_ACCEPTED_AT_ONCE
+        n_connections = open_files.for_connections(open_files.raise_limit())
+        self._peers = Peers(
+            self._dispatcher,
+            http,
+            self._gate,
+            min(n_connections, self._config.socket.max_connections),
         )
-        listening.listen(listen.BACKLOG)  # that was meant for how many asyncio accepts
+        listening, is_managers = self._listening_socket()
+        self._doorway = await Doorway.open(
+            self._socket_path,
+            self._home.path,
+            self._peers.connection,
+            listening,
+            is_managers=is_managers,
+        )
         measuring = asyncio.create_task(measure_loop_lag(self._loop_lag), name="loop lag")
         try:
-            await self._serve(own_inode, in_doubt=in_doubt)
+            await self._serve(in_doubt=in_doubt)
         finally:
             measuring.cancel()
             if not self._ready.done():
@@ -157,15 +178,7 @@ class _Daemon:
                 )
                 self._ready.exception()  # nobody may be waiting for it
             self._tell_stopping()
-            is_found = listen.inode(self._socket_path) == own_inode
-            if not is_managers:
-                if is_found:
-                    self._socket_path.unlink(missing_ok=True)
-                listen.refuse_further(listening)
-            # What waits in a socket that the manager keeps is for the daemon that follows.
-            await self._stop_listening(
-                server, listening, accept_rest=not (is_managers and is_found)
-            )
+            await self._doorway.close()
             await self._drain()
             await self._peers.close(_LAST_ANSWERS_S)
             http.pre_shutdown()
@@ -182,20 +195,7 @@ class _Daemon:
             return listen.inherited(self._listening_fd), False
         return listen.bind(self._socket_path), False
 
-    async def _stop_listening(
-        self, server: asyncio.Server, listening: socket.socket, *, accept_rest: bool
-    ) -> None:
-        """Who has got through to us is served; nobody is left in between."""
-        with listening.dup() as rest:
-            server.close()
-            for accepted in listen.last_connections(rest) if accept_rest else ():
-                accepted.setblocking(False)
-                loop = asyncio.get_running_loop()
-                await loop.connect_accepted_socket(self._peers.connection, accepted)
-        for _ in range(_TURNS_TO_CONNECT):
-            await asyncio.sleep(0)
-
-    async def _serve(self, own_inode: int | None, *, in_doubt: bool) -> None:
+    async def _serve(self, *, in_doubt: bool) -> None:
         """Load, then wait to be stopped. A stop while loading ends the loading first."""
         extending = asyncio.create_task(watchdog.extend_start(self._service_manager))
         try:
@@ -220,9 +220,9 @@ class _Daemon:
         _log.info("ready")
         while not self._stop.is_set():
             try:
-                await asyncio.wait_for(self._stop.wait(), _UPKEEP_S)
+                await asyncio.wait_for(self._stop.wait(), _LOOKS_EACH_S)
             except TimeoutError:
-                self._upkeep(own_inode)
+                await self._upkeep()
 
     def _tell_status(self, status: str) -> None:
         self._service_manager.notify(f"STATUS={status}")
@@ -275,13 +275,16 @@ class _Daemon:
             await self._parts.close()
         _log.info("stopped")
 
-    def _upkeep(self, own_inode: int | None) -> None:
-        if listen.inode(self._socket_path) != own_inode:
-            _log.error("the socket was removed or replaced; stopping, nobody can reach us")
+    async def _upkeep(self) -> None:
+        if not await self._doorway.look_after():
+            _log.error("stopping: nobody can reach us any more")
             self._stop.set()
-        if self._dispatcher.n_calls != self._n_calls_seen:
-            self._n_calls_seen = self._dispatcher.n_calls
-            process_memory.trim()
+        now_s = time.monotonic()
+        if now_s - self._trimmed_at_s >= _TRIMS_EACH_S:
+            self._trimmed_at_s = now_s
+            if self._dispatcher.n_calls != self._n_calls_seen:
+                self._n_calls_seen = self._dispatcher.n_calls
+                process_memory.trim()
 
     def _on_progress(self, transport: asyncio.BaseTransport | None, progress: Progress) -> None:
         connection = self._peers.connections.get(transport) if transport else None

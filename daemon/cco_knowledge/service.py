@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cco_knowledge.embedding.interface import Embedder, Priority
-from cco_knowledge.errors import InvalidInput, KnowledgeError, NotFound
+from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError, NotFound
 from cco_knowledge.search.context import Context, pack
 from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
 from cco_knowledge.store.limited import LimitedStore
-from cco_knowledge.timestamps import format_timestamp, utc_now
+from cco_knowledge.timestamps import clock_ahead_s, format_timestamp, utc_now
 from cco_knowledge.types import (
     ENTRY_TYPES,
     EmbeddedEntry,
@@ -34,6 +34,7 @@ _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
 _RANDOM_BYTES = 6
+_CLOCK_TOLERANCE_S = 3600.0
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -73,12 +74,14 @@ class KnowledgeService:
         searcher: Searcher,
         extra_types: Sequence[str],
         clock: Clock = utc_now,
+        clock_ahead_s: Callable[[], float] = clock_ahead_s,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._searcher = searcher
         self.extra_types = extra_types
         self._clock = clock
+        self._clock_ahead_s = clock_ahead_s
         self._update_lock = asyncio.Lock()
         self._limited: dict[frozenset[str], KnowledgeService] = {}
 
@@ -106,6 +109,7 @@ class KnowledgeService:
         return self._embedder.identity
 
     async def store(self, new: NewEntry) -> StoreOutcome:
+        self._store.check_takes_entries()
         draft = await self._draft(new, Priority.STORE)
         (outcome,) = await self._insert([draft])
         if isinstance(outcome, Exception):
@@ -119,6 +123,7 @@ class KnowledgeService:
 
         `compare`: look also for what each one nearly repeats.
         """
+        self._store.check_takes_entries()
         prepared = await _each(items, lambda new: self._draft(new, Priority.BULK))
         drafts = [draft for draft in prepared if isinstance(draft, Draft)]
         outcomes = iter(await self._insert(drafts, compare=compare) if drafts else [])
@@ -132,6 +137,8 @@ class KnowledgeService:
         What any run has brought is not brought again, even if it was changed since. Neither types
         nor the length of texts are checked: nothing old is refused for today's rules.
         """
+        if not dry_run:
+            self._store.check_takes_entries()
         keys = [r.migration_record for r in records if isinstance(r, Entry)]
         there = await self._store.migrated([key for key in keys if key is not None])
 
@@ -228,6 +235,7 @@ class KnowledgeService:
         """
         if "type" in changes:
             self._check_type(str(changes["type"]))
+        self._store.check_takes_entries()
         # NOTE: read, embed, write: two updates of one entry must not interleave.
         async with self._update_lock:
             current = await self._store.get([entry_id])
@@ -253,7 +261,16 @@ class KnowledgeService:
     async def cleanup(
         self, older_than_days: float, filters: Filters, *, dry_run: bool
     ) -> list[str]:
-        """The ids that were deleted, or would be."""
+        """The ids that were deleted, or would be.
+
+        Raises:
+            Conflict: the clock has jumped ahead, so that more would look old than is.
+        """
+        if not dry_run and self._clock_ahead_s() > _CLOCK_TOLERANCE_S:
+            raise Conflict(
+                "The system's clock has jumped ahead since the daemon was started, so nothing was "
+                "deleted. If it is right now, restart the daemon: kmctl restart"
+            )
         oldest_kept = self._clock() - timedelta(days=older_than_days, milliseconds=1)
         old = replace(filters, until=format_timestamp(oldest_kept), include_superseded=True)
         return await (self._store.find_ids(old) if dry_run else self._store.cleanup(old))

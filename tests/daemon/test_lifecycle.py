@@ -181,19 +181,6 @@ def test_a_stop_while_loading_is_a_clean_stop(start_daemon: StartDaemon) -> None
     assert not daemon.socket_path.exists()
 
 
-def test_a_daemon_that_nobody_can_reach_stops(daemon: Daemon) -> None:
-    daemon.call("knowledge.store", {"text": "safe"})
-    daemon.socket_path.unlink()
-    assert daemon.wait(30) == 0
-
-
-def test_a_socket_that_took_our_place_is_left_alone(daemon: Daemon) -> None:
-    daemon.socket_path.unlink()
-    daemon.socket_path.write_text("precious")
-    assert daemon.stop() == 0
-    assert daemon.socket_path.read_text() == "precious"
-
-
 # Loading
 
 

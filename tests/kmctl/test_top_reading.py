@@ -48,7 +48,7 @@ def snapshot(uptime_s: float, counts: CallCounts | None = None, *, loaded: bool 
         open_files=8,
         disk_free_bytes=10**11,
         engine=engine if loaded else None,
-        store=StoreSeen(StoreWork(), table) if loaded else None,
+        store=StoreSeen(StoreWork(), table, is_full=False) if loaded else None,
         backups=None,
     )
 

@@ -27,7 +27,8 @@ SET_CLOCK = {"darwin": "sudo sntp -sS time.apple.com"}.get(
 _PRIVATE = 0o700
 _OTHERS = 0o077
 _LITTLE_BYTES = 500 << 20
-_TOO_LITTLE_BYTES = 50 << 20
+_TOO_LITTLE_BYTES = 64 << 20
+"""Below it the daemon refuses stores: `store/room.py`."""
 _LONG_LOG_BYTES = 100 << 20
 _SURELY_UNFINISHED_S = 3600
 _NETWORK = frozenset(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import heapq
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cco_knowledge import faults
 from cco_knowledge.embedding.interface import Priority
 from cco_knowledge.embedding.native import Context, Model
 from cco_knowledge.embedding.passages import Span, split
@@ -29,6 +31,8 @@ _MAX_CACHED_PASSAGES = 16
 _SPANS_AT_ONCE = 8
 _LONGEST_PASSAGE_S = 60.0
 """No passage that fits a model's window takes so long on one core."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,13 @@ class Engine:
             seconds=sum(worker.embedding_s for worker in self._workers),
         )
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a core does not come back from its passage."""
+        now_s = time.monotonic()
+        since = [worker.busy_since_s for worker in self._workers if worker.busy_since_s is not None]
+        return any(now_s - since_s > _LONGEST_PASSAGE_S for since_s in since)
+
     async def prove(self) -> None:
         """Embed one word past the cache, ahead of the documents that wait.
 
@@ -121,9 +132,7 @@ class Engine:
         """
         with contextlib.suppress(Overloaded):  # then there is work enough to judge by
             await self._run(partial(self._embed_or_split, "ready", ""), Priority.QUERY)
-        now_s = time.monotonic()
-        since = [worker.busy_since_s for worker in self._workers if worker.busy_since_s is not None]
-        if any(now_s - since_s > _LONGEST_PASSAGE_S for since_s in since):
+        if self.is_stuck:
             raise EmbeddingFailed("A passage is stuck in the model.")
 
     async def close(self) -> None:
@@ -254,7 +263,7 @@ class Engine:
         is_first_and_alone = worker.number == 0 and len(self._idle) == self._threads - 1
         n_threads = self._threads if is_first_and_alone and not self._n_waiting else 1
         begun_s = time.perf_counter()
-        vector = worker.context.embed(tokens, n_threads)
+        vector = _embedded(worker.context, tokens, n_threads)
         worker.embedding_s += time.perf_counter() - begun_s
         worker.n_embedded += 1
         worker.n_tokens += len(tokens)
@@ -289,6 +298,18 @@ class _Cache:
         self._passages[key] = passages
         while len(self._passages) > self._capacity:
             self._passages.popitem(last=False)
+
+
+def _embedded(context: Context, tokens: Sequence[int], n_threads: int) -> Vector:
+    """Whatever goes wrong is about this text alone."""
+    try:
+        faults.at("embedding.call")
+        return context.embed(tokens, n_threads)
+    except (EmbeddingFailed, MemoryError):
+        raise
+    except Exception as error:
+        _log.error("the model failed: %s", type(error).__name__)
+        raise EmbeddingFailed(f"The model failed on this text ({type(error).__name__}).") from error
 
 
 def _stopping() -> Unavailable:

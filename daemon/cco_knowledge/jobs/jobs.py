@@ -108,9 +108,11 @@ class Jobs:
         if self.get(job_id).state != "receiving":
             raise Conflict("This job receives nothing any more.", id=job_id)
         self._expire_no_more(job_id)
-        yield self._spools[job_id]
-        if self.get(job_id).state == "receiving":
-            self._expect_more(job_id)
+        try:
+            yield self._spools[job_id]
+        finally:  # a part that was refused may come again
+            if self.get(job_id).state == "receiving":
+                self._expect_more(job_id)
 
     def run_received(self, job_id: str, work: Callable[[Spool], Work]) -> Job:
         """All parts have come. Raises Conflict where the job was ended meanwhile."""

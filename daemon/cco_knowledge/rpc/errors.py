@@ -1,10 +1,13 @@
 """The one place where an exception becomes a JSON-RPC error."""
 
+import errno
 import logging
 import secrets
 from typing import Any, Self
 
 from cco_knowledge import errors
+
+_RETRY_AFTER_MS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -92,10 +95,24 @@ def to_wire(error: BaseException) -> WireError:
         return WireError(
             error.reason, error.message, retryable=error.retryable, data=dict(error.data)
         )
+    if _is_out_of_means(error):
+        _log.error("no memory or files for a call: %s at %s", type(error).__name__, _place(error))
+        return WireError(
+            "overloaded",
+            "The daemon got no more memory or open files for this. Try again, or ask for less.",
+            retryable=True,
+            data={"retry_after_ms": _RETRY_AFTER_MS},
+        )
     reference = secrets.token_hex(6)
     # NOTE: only the place and the type: the message of a foreign exception can hold a text.
     _log.error("internal error %s: %s at %s", reference, type(error).__name__, _place(error))
     return WireError("internal", "internal error", data={"ref": reference})
+
+
+def _is_out_of_means(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+    return isinstance(error, MemoryError)
 
 
 def _place(error: BaseException) -> str:

@@ -133,6 +133,7 @@ def _commits(store: StoreSeen) -> Iterator[Metric]:
     yield _histogram(
         "commit_seconds", "Time of a commit, until it is on the disk.", {(): work.commits}
     )
+    yield _gauge("storage_full", "1 while stores are refused for want of room.", store.is_full)
     yield _counter("compactions", "Times that small files were folded.", work.compactions)
     yield _counter(
         "compaction_failures", "Times that folding them failed.", work.compaction_failures

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -25,6 +26,15 @@ from cco_knowledge.turns import Origin
 OnProgress = Callable[[asyncio.BaseTransport | None, Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    is_alive: Callable[[], bool]
+    """The loop aside: whether all that works behind it moves."""
+    is_ready: Callable[[], bool]
+    is_full: Callable[[], bool]
+    """Whether stores are refused, for want of room."""
+
+
 class HttpServer(web.Server):
     """Makes the protocol of each HTTP connection."""
 
@@ -33,16 +43,14 @@ class HttpServer(web.Server):
         dispatcher: Dispatcher,
         gate: Gate,
         *,
-        is_alive: Callable[[], bool],
-        is_ready: Callable[[], bool],
+        health: Health,
         on_progress: OnProgress,
         metrics: Callable[[], Awaitable[bytes]],
     ) -> None:
         super().__init__(self._handle, request_factory=_request, access_log=None)
         self._dispatcher = dispatcher
         self._gate = gate
-        self._is_alive = is_alive
-        self._is_ready = is_ready
+        self._health = health
         self._on_progress = on_progress
         self._metrics = metrics
 
@@ -126,13 +134,14 @@ class HttpServer(web.Server):
 
     async def healthz(self, _request: web.BaseRequest, _caller: Caller) -> web.StreamResponse:
         """Answered by the loop itself, so it proves that the loop moves."""
-        if self._is_alive():
+        if self._health.is_alive():
             return _json(200, b'{"status":"ok"}')
-        return _error(503, to_wire(Unavailable("The writer has ended. Restart the daemon.")))
+        return _error(503, to_wire(Unavailable("The disk, the writer or the model does not move.")))
 
     async def readyz(self, _request: web.BaseRequest, _caller: Caller) -> web.StreamResponse:
-        if self._is_ready():
-            return _json(200, b'{"status":"ready"}')
+        if self._health.is_ready():
+            what = b',"stores":"refused"' if self._health.is_full() else b""
+            return _json(200, b'{"status":"ready"%s}' % what)
         return _error(503, to_wire(Unavailable("The model and the store are being loaded.")))
 
     async def metrics(self, _request: web.BaseRequest, caller: Caller) -> web.StreamResponse:

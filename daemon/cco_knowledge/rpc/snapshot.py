@@ -34,6 +34,7 @@ class StoreSeen:
     work: StoreWork
     table: StoreFacts | None
     """None when the table cannot be asked now."""
+    is_full: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +125,4 @@ async def _look_at(store: LanceStore) -> StoreSeen:
             table = await store.facts()
     except (KnowledgeError, TimeoutError):
         table = None
-    return StoreSeen(store.work.copy(), table)
+    return StoreSeen(store.work.copy(), table, is_full=store.is_full)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from cco_knowledge import __version__
+from cco_knowledge import __version__, faults
 from cco_knowledge.backups import files, shelf
 from cco_knowledge.backups.manifest import (
     FORMAT,
@@ -53,6 +53,7 @@ async def back_up(
                 return await count_rows()
 
             n_rows = await _uninterrupted(stand_still(link) if stand_still else link())
+            await faults.on_a_thread("backup.linked")
             found = await _read_back(unfinished, advance)
             scanned = await _scanned(unfinished, n_rows)
             manifest = _manifest(moment, kind, scanned, found)
@@ -121,6 +122,7 @@ def _manifest(moment: datetime, kind: Kind, scanned: Scanned, found: list[FileFa
 def _complete(unfinished: Path, manifest: Manifest) -> Backup:
     backups = unfinished.parent
     write_manifest(unfinished, manifest)
+    faults.at("backup.written")
     files.sync_folders(unfinished)
     name = shelf.free_name(backups, datetime.fromisoformat(manifest.created), manifest.kind)
     path = unfinished.rename(backups / name)

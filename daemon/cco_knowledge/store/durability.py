@@ -6,13 +6,18 @@ import errno
 import fcntl
 import itertools
 import os
-import shutil
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from cco_knowledge import faults
+from cco_knowledge.errors import Unavailable
+from cco_knowledge.store.room import Room
 
 _DARWIN_F_FULLFSYNC = 51
+_STUCK_AFTER_S = 10.0
+"""So long no step takes on a disk that is well, however slow it is."""
 
 
 class Disk:
@@ -26,8 +31,33 @@ class Disk:
     def __init__(self, folder: Path, table: str = "knowledge") -> None:
         self._folder = folder
         self.table = folder / f"{table}.lance"
+        self.room = Room(folder)
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         self._libc = ctypes.CDLL(None, use_errno=True)
+        self._begun_s: dict[object, float] = {}
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around a step that takes a moment, unless the disk hangs."""
+        step = object()
+        self._begun_s[step] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._begun_s[step]
+
+    @property
+    def is_stuck(self) -> bool:
+        now_s = time.monotonic()
+        return any(now_s - begun_s > _STUCK_AFTER_S for begun_s in list(self._begun_s.values()))
+
+    def check_moving(self) -> None:
+        """Raises Unavailable: who waited behind a step that hangs would only wait longer."""
+        if self.is_stuck:
+            raise Unavailable(
+                f"A write has not come back from the disk for {_STUCK_AFTER_S:.0f} s, so nothing "
+                "is changed now. Look at the disk, then try again."
+            )
 
     def check_present(self) -> None:
         """Raises OSError when the folder was removed: LanceDB would make another in its place."""
@@ -36,7 +66,12 @@ class Disk:
 
     def sync(self) -> None:
         """Returns when all that was written is on the disk. Blocks; releases the GIL."""
-        faults.at("store.sync")
+        with self.at_work():
+            faults.at("store.sync")
+            self._sync()
+        faults.at("store.synced")
+
+    def _sync(self) -> None:
         if sys.platform == "darwin":
             os.sync()
             fcntl.fcntl(self._descriptor, _DARWIN_F_FULLFSYNC)
@@ -59,9 +94,6 @@ class Disk:
                     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 finally:
                     os.close(descriptor)
-
-    def free_bytes(self) -> int:
-        return shutil.disk_usage(self._folder).free
 
     def measure(self) -> tuple[int, int]:
         """Bytes of the tables in the folder, and their versions.

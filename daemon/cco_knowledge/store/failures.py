@@ -6,8 +6,10 @@ import logging
 import re
 from collections.abc import Iterator
 
-from cco_knowledge.errors import StorageFull, StoreFailed
+from cco_knowledge.errors import Overloaded, StorageFull, StoreFailed, Unavailable
 from cco_knowledge.store.native import panics_caught
+
+_RETRY_AFTER_MS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -20,9 +22,19 @@ def translated(what: str) -> Iterator[None]:
             yield
     except (RuntimeError, ValueError, OSError) as error:
         _log.error("database %s failed: %s", what, category(error))
-        if _is_disk_full(error):
+        if _is(error, errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
                 "The disk is full; nothing was stored. Make room, then try again."
+            ) from error
+        if _is(error, errno.EROFS):
+            raise Unavailable(
+                "The disk is mounted read-only; nothing was changed. Mount it for writing, or see "
+                "why the system did so, then try again."
+            ) from error
+        if _is(error, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise Overloaded(
+                "The system gave no more memory or open files. Try again in a moment.",
+                retry_after_ms=_RETRY_AFTER_MS,
             ) from error
         raise StoreFailed(
             f"The database could not complete the {what} ({category(error)}). "
@@ -36,5 +48,7 @@ def category(error: Exception) -> str:
     return match.group(0) if match else type(error).__name__
 
 
-def _is_disk_full(error: Exception) -> bool:
-    return getattr(error, "errno", None) == errno.ENOSPC or f"os error {errno.ENOSPC}" in str(error)
+def _is(error: Exception, *codes: int) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in codes
+    return any(f"os error {code})" in str(error) for code in codes)

@@ -63,7 +63,8 @@ class Forcing:
         try:
             await self._on_disk_thread(self._force)
         except OSError:
-            self.when_in_doubt()
+            if self.is_in_doubt:
+                self.when_in_doubt()
             raise
         self._version = max(self._version, version)
 
@@ -106,8 +107,8 @@ class Forcing:
         self.check()
         if not self._is_full:
             return
+        self.kept.keep_new()
         try:
-            self.kept.keep_new()
             self._disk.sync()
         except OSError:
             self.is_in_doubt = True

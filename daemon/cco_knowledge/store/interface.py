@@ -85,6 +85,15 @@ class Verified:
 
 
 class Store(Protocol):
+    def check_takes_entries(self) -> None:
+        """Before work is put into new entries or changed texts.
+
+        Raises:
+            StorageFull: only the disk's reserve is left.
+            Unavailable: the disk hangs.
+        """
+        ...
+
     async def insert(self, drafts: Sequence[Draft]) -> list[Stored | Exception]:
         """One outcome a draft, in order: durable when this returns, and in the next search.
 

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from cco_knowledge import faults
 from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
@@ -53,10 +53,12 @@ class LanceStore(LanceReads):
         )
         self._types = {one for batch in opened.keys for one in batch.column("type").to_pylist()}
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        # One of its own: what is asked of the store is answered while a write hangs.
+        self._measuring_thread = ThreadPoolExecutor(1, thread_name_prefix="measuring")
         self._writer = Writer(self._commit)
         self.work = StoreWork(indexes_rebuilt=opened.n_rebuilt)
         self._forcing = Forcing(disk, self._disk_thread, durability)
-        self._maintenance = Maintenance(self, disk, self._forcing, self._disk_thread, self.work)
+        self._maintenance = Maintenance(self, disk, self._forcing, self.work)
         self._mending = Mending(self, disk, self._forcing, self.work)
         self._writing: asyncio.Task[None] | None = None
 
@@ -80,9 +82,11 @@ class LanceStore(LanceReads):
         """
         opening.make_folder(folder)
         disk = Disk(folder)
+        disk.room.make_way()
         place = opening.Folder(folder, cache_bytes)
         store = cls(place, await place.open(model, disk, in_doubt=in_doubt), disk, durability)
         await store._begin()
+        disk.room.take_ballast()
         return store
 
     async def _begin(self) -> None:
@@ -98,8 +102,18 @@ class LanceStore(LanceReads):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the writer still takes work."""
-        return self._writing is not None and not self._writing.done()
+        """Whether the writer still takes work, and comes back from the disk."""
+        is_writing = self._writing is not None and not self._writing.done()
+        return is_writing and not self._disk.is_stuck
+
+    @property
+    def is_full(self) -> bool:
+        """Whether stores are refused for want of room."""
+        return self._disk.room.is_full
+
+    def check_takes_entries(self) -> None:
+        self._disk.check_moving()
+        self._disk.room.check()
 
     async def prove(self) -> None:
         """Returns when the writer has come to it, behind all that waited before."""
@@ -119,9 +133,11 @@ class LanceStore(LanceReads):
                 await self._forcing.end()
         finally:
             self._disk_thread.shutdown()
+            self._measuring_thread.shutdown()
             self._disk.close()
 
     async def insert(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        self._disk.check_moving()
         return await self._writer.insert(drafts)
 
     async def replace(
@@ -215,7 +231,9 @@ class LanceStore(LanceReads):
         with translated("stats"):
             stats = await self._table.stats()
             indices = await self._table.list_indices()
-            size_bytes, versions = await loop.run_in_executor(self._disk_thread, self._disk.measure)
+            size_bytes, versions = await loop.run_in_executor(
+                self._measuring_thread, self._disk.measure
+            )
         return StoreFacts(
             bytes=size_bytes,
             fragments=int(stats["fragment_stats"]["num_fragments"]),
@@ -246,9 +264,13 @@ class LanceStore(LanceReads):
                 async with self._maintenance.no_folding():
                     self._has_superseded = True
                     rows = await self._superseded_rows(decided.successors)
-                    await upsert(self._table, self._schema, [batch, *rows])
+                    with self._disk.at_work():
+                        await upsert(self._table, self._schema, [batch, *rows])
             else:
-                await self._table.add(Scannable(batch), "append")
+                with self._disk.at_work():
+                    await faults.on_a_thread("store.append")
+                    await self._table.add(Scannable(batch), "append")
+                    await faults.on_a_thread("store.appended")
             await self._forcing.force(self._table)
         self._maintenance.after_commit(batch.num_rows)
 
@@ -281,9 +303,13 @@ class LanceStore(LanceReads):
     async def _delete(self, condition: str | None) -> int:
         """How many rows went. What points to them points past them before."""
         restored = await self._repoint(condition) if self._has_superseded else []
+        self._disk.room.make_way()
         # What becomes current by this must not go as such.
         spared = f"NOT ({one_of('id', restored)})" if restored else None
-        return int((await self._table.delete(both(condition, spared) or "true")).num_deleted_rows)
+        await faults.on_a_thread("store.delete")
+        deleted = await self._table.delete(both(condition, spared) or "true")
+        await faults.on_a_thread("store.deleted")
+        return int(deleted.num_deleted_rows)
 
     async def _repoint(self, condition: str | None) -> list[str]:
         """The ids that have no successor any more."""
@@ -301,6 +327,7 @@ class LanceStore(LanceReads):
                 else {"superseded_by": "NULL", "superseded_at": "NULL"}
             )
             await self._table.update(changes, one_of("id", ids))
+            await faults.on_a_thread("store.repointed")
         return moved.get(None, [])
 
     def _learn(self, embedded: EmbeddedEntry) -> None:
@@ -325,11 +352,13 @@ class LanceStore(LanceReads):
         async def commit() -> _T:
             with translated("write"), self.work.commit():
                 self._forcing.check()
-                result = await self._mending.watched(apply)
+                with self._disk.at_work():
+                    result = await self._mending.watched(apply)
                 await self._forcing.force(self._table)
             self._maintenance.after_commit()
             return result
 
+        self._disk.check_moving()
         return await self.alone(commit)
 
     async def _after_failed_read(self) -> None:
@@ -366,7 +395,11 @@ class LanceStore(LanceReads):
 
     async def _to_batch(self, entries: Sequence[EmbeddedEntry]) -> Any:
         """On a thread: the terms of long texts take a tenth of a second."""
-        work = partial(schema.to_batch, entries, self._schema)
+
+        def work() -> Any:
+            self._disk.room.take_ballast()
+            return schema.to_batch(entries, self._schema)
+
         return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
 
 

@@ -32,6 +32,9 @@ class LimitedStore:
         self._projects = tuple(sorted(projects))
         self._all = replace(ANY, project_ids=self._projects)
 
+    def check_takes_entries(self) -> None:
+        self._store.check_takes_entries()
+
     async def insert(self, drafts: Sequence[Draft]) -> list[Stored | Exception]:
         """A chosen id is refused: if it is taken, then perhaps by another project."""
         outcomes = [self._refusal(draft) for draft in drafts]

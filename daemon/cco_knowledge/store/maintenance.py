@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from cco_knowledge import process_memory
+from cco_knowledge import faults, process_memory
 from cco_knowledge.errors import KnowledgeError, StorageFull, Unavailable
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
@@ -33,7 +32,6 @@ _LONGEST_PAUSE_S = 600.0
 _ROOM_FACTOR = 1.25
 """Old and new files are there together for a moment: measured, the table and its indexes once, and
 the indexes once more."""
-_RESERVE_BYTES = 64 << 20
 _KEPT_WITHOUT_LINKS_MS = 2 * 60 * 1000
 _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
@@ -87,13 +85,11 @@ class Maintenance:
         owner: Owner,
         disk: Disk,
         forcing: Forcing,
-        disk_thread: Executor,
         work: StoreWork,
     ) -> None:
         self._owner = owner
         self._disk = disk
         self._forcing = forcing
-        self._disk_thread = disk_thread
         self._work = work
         self._commits = 0
         self._rows = 0
@@ -233,28 +229,32 @@ class Maintenance:
 
     async def _fold_files(self, *, delete_unverified: bool) -> None:
         with translated("compaction"):
-            await self._on_disk_thread(self._check_room)
+            live_bytes = int((await self._owner.table().stats())["total_bytes"])
+            self._check_room(live_bytes)
             has_links = await self._forcing.keep(self._owner.table())
-            await self._owner.table().optimize(
-                cleanup_since_ms=0 if has_links else _KEPT_WITHOUT_LINKS_MS,
-                delete_unverified=delete_unverified,
-            )
-            await self._forcing.force(self._owner.table())
-            await self._forcing.let_go()
+            try:
+                await faults.on_a_thread("maintenance.linked")
+                await self._owner.table().optimize(
+                    cleanup_since_ms=0 if has_links else _KEPT_WITHOUT_LINKS_MS,
+                    delete_unverified=delete_unverified,
+                )
+                await faults.on_a_thread("maintenance.folded")
+            finally:  # of a fold that failed the links would only hold room
+                await self._forcing.force(self._owner.table())
+                await self._forcing.let_go()
             process_memory.trim()
 
-    def _check_room(self) -> None:
-        size_bytes, _ = self._disk.measure()
-        needed_bytes = int(size_bytes * _ROOM_FACTOR) + _RESERVE_BYTES
-        free_bytes = self._disk.free_bytes()
+    def _check_room(self, live_bytes: int) -> None:
+        """It may take the reserve: it is kept for this."""
+        room = self._disk.room
+        needed_bytes = int(live_bytes * _ROOM_FACTOR)
+        room.make_way()
+        free_bytes = room.free_bytes()
         if free_bytes < needed_bytes:
             raise StorageFull(
                 f"Folding the files of the table needs {needed_bytes >> 20} MiB of free space, and "
                 f"there are {free_bytes >> 20}. Make room, then try again."
             )
-
-    async def _on_disk_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
 
     def _retry(self, error: KnowledgeError) -> None:
         failed = self._work.compaction_failures_in_a_row

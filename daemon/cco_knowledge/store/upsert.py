@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cco_knowledge import faults
 from cco_knowledge.store.native import pa
 
 
@@ -10,7 +11,9 @@ async def upsert(table: Any, schema: Any, batches: Sequence[Any]) -> None:
     """In place of those with the same id, and the others beside them; one commit."""
     aligned = [pa.record_batch(batch.columns, schema=schema) for batch in batches]
     reader = pa.RecordBatchReader.from_batches(schema, aligned)
+    await faults.on_a_thread("store.upsert")
     await table.execute_merge_insert(reader, _UPSERT_BY_ID)
+    await faults.on_a_thread("store.upserted")
 
 
 _UPSERT_BY_ID = {
