@@ -8,6 +8,7 @@ from typing import Self
 
 from cco_knowledge.backing_up import Backups
 from cco_knowledge.config import Config
+from cco_knowledge.credentials.vault import Vault
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import resolve_model
 from cco_knowledge.paths import Home
@@ -25,6 +26,7 @@ class Parts:
     searcher: Searcher
     service: KnowledgeService
     backups: Backups
+    vault: Vault
 
     @classmethod
     async def load(cls, config: Config, home: Home, tell: Callable[[str], None]) -> Self:
@@ -38,9 +40,10 @@ class Parts:
         tell("opening the table")
         store = await LanceStore.open(home.data, engine.identity, config.store.cache_bytes)
         searcher = Searcher(store, engine)
-        service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
+        vault = Vault(home.credential_key, lambda: store.key_ids)
+        service = KnowledgeService(store, engine, searcher, vault, config.knowledge.extra_types)
         backups = Backups(store, home.data, home.backups, config.backup)
-        return cls(engine, store, searcher, service, backups)
+        return cls(engine, store, searcher, service, backups, vault)
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

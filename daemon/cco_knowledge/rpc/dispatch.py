@@ -13,6 +13,7 @@ from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
 from cco_knowledge.rpc.observed import Arrival, ObservedCall
+from cco_knowledge.rpc.peer import PEER_PID
 from cco_knowledge.rpc.system import Host
 from cco_knowledge.service import KnowledgeService
 
@@ -69,6 +70,7 @@ class Dispatcher:
         if isinstance(part, WireError):
             return self.refuse(part, arrival)
         self.n_calls += 1
+        PEER_PID.set(arrival.peer_pid)
         observed = ObservedCall(self.calls, arrival, part.id, part.method)
         outcome, response = "cancelled", b""
         try:

@@ -123,6 +123,13 @@ METHODS: dict[str, Method] = {
         handlers.post_compaction,
         errors=_EMBEDS,
     ),
+    "knowledge.reveal": Method(
+        "Tell the value of a sealed credential; the log keeps who asked for which.",
+        params.RevealParams,
+        results.Revealed,
+        handlers.reveal,
+        errors=("not_found", "conflict"),
+    ),
     "knowledge.delete": Method(
         "Delete entries by their ids, or what filters select, if it is as many as you say.",
         params.DeleteParams,

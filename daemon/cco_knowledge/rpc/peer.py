@@ -3,12 +3,16 @@
 import socket
 import struct
 import sys
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 # SOL_LOCAL and its options, from <sys/un.h> of macOS.
 _DARWIN_LEVEL = 0
 _DARWIN_PEERCRED = 1
 _DARWIN_PEERPID = 2
+
+PEER_PID: ContextVar[int | None] = ContextVar("PEER_PID", default=None)
+"""Of who called, while the call is answered."""
 
 
 @dataclass(frozen=True, slots=True)

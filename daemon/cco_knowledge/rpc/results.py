@@ -34,6 +34,16 @@ class Stored(TypedDict):
         list[Similar],
         about("Older ones of the same project and type that nearly say the same, nearest first."),
     ]
+    sealed: NotRequired[
+        Annotated[
+            bool,
+            about("Of a credential: its value is sealed; false where none was found in it."),
+        ]
+    ]
+
+
+class Revealed(TypedDict):
+    value: Annotated[str, about("The secret; several are lines, in the order of their marks.")]
 
 
 class Error(TypedDict):
@@ -73,6 +83,12 @@ class Entry(TypedDict):
         str | None, about("The id of the newest entry of those that replaced this one.")
     ]
     migration: NotRequired[Annotated[Migration, about("Where a migration brought it.")]]
+    sealed: NotRequired[
+        Annotated[
+            str,
+            about("Where the text holds `[sealed]`: the value, encrypted; see `knowledge.reveal`."),
+        ]
+    ]
 
 
 class Standing(TypedDict):
@@ -263,6 +279,10 @@ class Status(TypedDict):
     ]
     rss_bytes: Annotated[int, about("Memory that the process holds.")]
     backups: Annotated[Backups | None, about("Of the store; null while it loads.")]
+    credential_key: Annotated[
+        Literal["ready", "unused", "missing", "damaged", "other"] | None,
+        about("Of the sealed values; `other`: not the one that sealed them. Null while it loads."),
+    ]
 
 
 class Stopping(TypedDict):

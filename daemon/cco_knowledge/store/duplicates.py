@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from cco_knowledge.credentials.vault import value_digest
 from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.store.interface import Draft, Stored
 from cco_knowledge.store.metadata import canonical_json
@@ -118,7 +119,14 @@ def _is_same(one: Entry, other: Entry, *, with_timestamp: bool) -> bool:
     fields = ("text", "type", "project_id", "session_id", "agent")
     if any(getattr(one, name) != getattr(other, name) for name in fields):
         return False
+    if _value(one) != _value(other):
+        return False
     return _canonical(one.metadata) == _canonical(other.metadata)
+
+
+def _value(entry: Entry) -> bytes | None:
+    """What equal sealed values have in common; each sealing of one differs."""
+    return None if entry.sealed is None else value_digest(entry.sealed)
 
 
 def _canonical(metadata: bytes) -> bytes:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from cco_knowledge.credentials.vault import key_id_of
 from cco_knowledge.errors import Conflict, NotFound, StartRefused
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
@@ -46,6 +47,7 @@ class LanceStore(LanceReads):
         self._schema: Any = None
         self._seen = SeenKeys(())
         self._types: set[str] = set()
+        self._key_ids: set[bytes] = set()
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writer = Writer(self._commit)
         self.work = StoreWork()
@@ -90,6 +92,10 @@ class LanceStore(LanceReads):
     @property
     def types(self) -> Collection[str]:
         return self._types
+
+    @property
+    def key_ids(self) -> Collection[bytes]:
+        return self._key_ids
 
     @property
     def is_alive(self) -> bool:
@@ -291,6 +297,8 @@ class LanceStore(LanceReads):
         for key in _keys(embedded.entry):
             self._seen.add(key)
         self._types.add(embedded.entry.type)
+        if embedded.entry.sealed is not None:
+            self._key_ids.add(key_id_of(embedded.entry.sealed))
         self._has_passages |= len(embedded.passages) > 1
         self._has_superseded |= embedded.entry.superseded_by is not None
 
@@ -347,8 +355,8 @@ class LanceStore(LanceReads):
         return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
 
     async def _learn_all(self) -> None:
-        """From one scan: which keys are there, and which types."""
-        batches = await self._select([*_KEY_COLUMNS, "type"], None)
+        """From one scan: which keys are there, which types, and what values were sealed with."""
+        batches = await self._select([*_KEY_COLUMNS, "type", "sealed"], None)
         self._seen = SeenKeys(
             key
             for batch in batches
@@ -358,6 +366,8 @@ class LanceStore(LanceReads):
         )
         for batch in batches:
             self._types.update(batch.column("type").to_pylist())
+            sealed = batch.column("sealed").drop_null().to_pylist()
+            self._key_ids.update(map(key_id_of, sealed))
 
 
 def _keys(entry: Entry) -> list[str | bytes]:

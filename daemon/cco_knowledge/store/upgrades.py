@@ -80,5 +80,14 @@ def _with_migrations(columns: Columns) -> Columns:
     }
 
 
-_STEPS: tuple[Callable[[Columns], Columns], ...] = (_with_terms_and_successors, _with_migrations)
+def _with_sealed_values(columns: Columns) -> Columns:
+    """3 → 4. What older entries hold stays as it is; `kmctl scrub` seals it."""
+    return {"sealed": pa.nulls(len(columns["id"]), pa.binary())}
+
+
+_STEPS: tuple[Callable[[Columns], Columns], ...] = (
+    _with_terms_and_successors,
+    _with_migrations,
+    _with_sealed_values,
+)
 """The first one leads from version 1 to 2."""
