@@ -27,6 +27,7 @@ class Parts:
     service: KnowledgeService
     backups: Backups
     vault: Vault
+    home: Home
 
     @classmethod
     async def load(cls, config: Config, home: Home, tell: Callable[[str], None]) -> Self:
@@ -43,7 +44,7 @@ class Parts:
         vault = Vault(home.credential_key, lambda: store.key_ids)
         service = KnowledgeService(store, engine, searcher, vault, config.knowledge.extra_types)
         backups = Backups(store, home.data, home.backups, config.backup)
-        return cls(engine, store, searcher, service, backups, vault)
+        return cls(engine, store, searcher, service, backups, vault, home)
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files."""

@@ -19,6 +19,7 @@ EXPLICIT = "value"
 """The key of the metadata that names the value."""
 
 _LEAST_CHARACTERS = 4
+_MOST_VALUES = 100
 _LEAST_SHAPELESS_CHARACTERS = 8
 _SHAPELESS_CASES = 3
 
@@ -27,21 +28,24 @@ _NAME = (
     r"|senha|chave|пароль|ключ|密码|密钥|パスワード|pwd|\bpw|\bpass|\bpin|\bpuk|secret|geheimnis|token"
     r"|credentials?|key)"
 )
-_SIGN = r"(?:\s*(?::=|=>|[:=\uff1a])\s*|\s+(?:is|was|ist|lautet|es|est|é|è)\s+(?:now\s+|jetzt\s+)?)"
+_SIGN = (
+    r"(?:\s{0,3}(?::=|=>|[:=\uff1a])\s{0,3}"
+    r"|\s{1,3}(?:is|was|ist|lautet|es|est|é|è)\s{1,3}(?:(?:now|jetzt)\s)?)"
+)
 _QUOTED = r"(?:\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'|`([^`\n]{1,200})`)"
-_BARE = rf"((?!\w{{0,20}}{_NAME}\w{{0,20}}\s*[:=\uff1a])[^\s\"'`,;<>(){{}}]{{3,300}})"
-_WHOSE = r"(?:\s+[^\n:=.?!]{1,60}?)?"
+_BARE = rf"((?!\w{{0,20}}{_NAME}\w{{0,20}}\s{{0,3}}[:=\uff1a])[^\s\"'`,;<>(){{}}]{{3,300}})"
+_WHOSE = r"(?:\s{1,3}[^\n:=.?!]{1,60}?)?"
 _ANNOUNCED = re.compile(
     rf"{_NAME}(?:\w{{0,20}}|{_WHOSE}){_SIGN}\*{{0,2}}(?:{_QUOTED}|{_BARE})(?=(.?))", re.IGNORECASE
 )
-_BESIDE = re.compile(rf"{_NAME}s?\s+(?:{_QUOTED}|{_BARE})", re.IGNORECASE)
+_BESIDE = re.compile(rf"{_NAME}s?\s{{1,3}}(?:{_QUOTED}|{_BARE})", re.IGNORECASE)
 _PHRASE = re.compile(
-    rf"pass(?:phrase|wortsatz){_WHOSE}\s*[:=]\s*([^\n\"'`]{{4,300}})", re.IGNORECASE
+    rf"pass(?:phrase|wortsatz){_WHOSE}\s{{0,3}}[:=]\s{{0,3}}([^\n\"'`]{{4,300}})", re.IGNORECASE
 )
 _TOKEN = re.compile(r"(?<![\w/.:@\[-])[^\s\"'`,;<>(){}\[\]/:\uff1a@=]{8,100}(?![\w/@(\]])")
 _NAMED = re.compile(_NAME, re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
-_NAME_AND_NUMBER = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+)+-?v?[\d.]{1,6}")
+_NAME_AND_NUMBER = re.compile(r"[A-Za-z]+-?v?[\d.]{1,6}")
 _DATE = re.compile(r"\d{1,4}[-.]\d{1,2}[-.]\d{1,4}.*")
 _CLAUSE_ENDS = ".,;!?)\n"
 _ENDS = " .,:?*"
@@ -54,7 +58,7 @@ _STATE = re.compile(
 )
 """What is said of a secret and is none."""
 _HARMLESS = re.compile(
-    r"\[.*|[*x•.…_-]+|[$%<{/~@&|].*|[a-z][\w+.-]*://.*|(?:see|none|null|true|false|n/a|tbd|todo)\W*",
+    r"\[.*|[*x•.…_-]+|\$\{.*|\$[A-Za-z_]+|%\w+%|<.*>|\{.*|~?/[\w./-]+|[a-z][\w+.-]*://.*|(?:see|none|null|true|false|n/a|tbd|todo)\W*",
     re.IGNORECASE,
 )
 _CASES = (re.compile(r"[a-z]"), re.compile(r"[A-Z]"), re.compile(r"\d"), re.compile(r"[^\w\s.-]"))
@@ -71,14 +75,21 @@ def parted(text: str, metadata: dict[str, Any]) -> Parted:
     """Takes as long as `secret_values.found`.
 
     Raises:
-        InvalidInput: `metadata.value` is something else than a string.
+        InvalidInput: `metadata.value` is something else than a string, or there are too many.
     """
     given = metadata.get(EXPLICIT)
     if given is not None and not isinstance(given, str):
         raise InvalidInput("`metadata.value` of a credential is a string.", field="metadata")
     if given and given != MARK:
         return Parted(_marked(text, [given]), {**_each(metadata, [given]), EXPLICIT: MARK}, given)
-    found = _usable([*_in_text(text), *_in_metadata(metadata)])
+    found = list(dict.fromkeys([*_in_text(text), *_in_metadata(metadata)]))
+    if len(found) > _MOST_VALUES:
+        raise InvalidInput(
+            f"One credential holds at most {_MOST_VALUES} secrets. Split it into entries of their "
+            "own, or name the value in `metadata.value`.",
+            field="text",
+        )
+    found = _usable(found)
     if not found:
         return Parted(text, metadata, None)
     return Parted(_marked(text, found), _each(metadata, found), "\n".join(found))
@@ -87,7 +98,8 @@ def parted(text: str, metadata: dict[str, Any]) -> Parted:
 def _in_text(text: str) -> Iterator[str]:
     """By their places."""
     found = [*secret_values.found(text), *_announced(text), *_shapeless(text)]
-    yield from sorted(dict.fromkeys(found), key=text.find)
+    found = list(dict.fromkeys(found))
+    yield from found if len(found) > _MOST_VALUES else sorted(found, key=text.find)
 
 
 def _announced(text: str) -> Iterator[str]:
@@ -130,8 +142,8 @@ def _in_metadata(value: object, name: str = "") -> Iterator[str]:
 
 
 def _usable(values: list[str]) -> list[str]:
-    """Each once, without what stands in another one."""
-    kept = [v for v in dict.fromkeys(values) if not _HARMLESS.fullmatch(v) and MARK not in v]
+    """Without what stands in another one."""
+    kept = [v for v in values if not _HARMLESS.fullmatch(v) and MARK not in v]
     kept = [value for value in kept if len(value) >= _LEAST_CHARACTERS]
     return [v for v in kept if not any(v in other for other in kept if other != v)]
 

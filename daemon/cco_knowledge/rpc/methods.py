@@ -229,6 +229,13 @@ SYSTEM: dict[str, DaemonMethod] = {
         upkeep.verify,
         errors=("unavailable", "conflict"),
     ),
+    "system.scrub": DaemonMethod(
+        "Find secrets in what is stored and remove every byte of them, backups too, as a job.",
+        params.ScrubParams,
+        results.Job,
+        upkeep.scrub,
+        errors=("unavailable", "conflict"),
+    ),
     "job.list": DaemonMethod(
         "List long work, also what a former process began, as what became of it.",
         params.NoParams,

@@ -49,6 +49,10 @@ class NoParams(Params, frozen=True):
     pass
 
 
+class ScrubParams(Params, frozen=True):
+    dry_run: Annotated[bool, about("Only tell what is found, and change nothing.")] = False
+
+
 class JobParams(Params, frozen=True):
     id: Annotated[Field, about("The job's id.")]
 

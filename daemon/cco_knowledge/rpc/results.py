@@ -304,7 +304,7 @@ class JobFailure(TypedDict):
 class Job(TypedDict):
     id: Annotated[str, about("Its id.")]
     kind: Annotated[
-        str, about("What it does: `import`, `migrate`, `optimize`, `verify`, `backup`.")
+        str, about("What it does: `import`, `migrate`, `optimize`, `verify`, `backup`, `scrub`.")
     ]
     state: Annotated[
         Literal["receiving", "running", "done", "failed", "cancelled", "interrupted"],

@@ -25,6 +25,7 @@ from cco_knowledge.store.kept_files import clear_up
 from cco_knowledge.store.maintenance import Maintenance
 from cco_knowledge.store.native import Scannable, panics_caught
 from cco_knowledge.store.reads import LanceReads
+from cco_knowledge.store.renewal import renew
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.store.upsert import upsert
@@ -55,8 +56,12 @@ class LanceStore(LanceReads):
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, folder: Path, model: ModelIdentity, cache_bytes: int) -> Self:
+    async def open(
+        cls, folder: Path, model: ModelIdentity, cache_bytes: int, *, is_copy: bool = False
+    ) -> Self:
         """Open the table, or make it, and prove by a scan that it can be read.
+
+        `is_copy`: one that is upgraded without a backup, because it is one.
 
         Raises:
             StartRefused: another model's store, another schema, or one that cannot be read.
@@ -71,7 +76,7 @@ class LanceStore(LanceReads):
                 table = await opening.open_table(connection, model)
                 version = schema.check_schema(await table.schema(), model)
                 if version < schema.SCHEMA_VERSION:
-                    await upgrade(table, version, model, folder)
+                    await upgrade(table, version, model, None if is_copy else folder)
                 await opening.ensure_primary_key(table)
                 await ensure_indexes(table)
                 store = cls(place, connection, table, disk)
@@ -133,6 +138,27 @@ class LanceStore(LanceReads):
             self._learn(changed)
 
         await self._change(apply)
+
+    async def rewrite(self, changes: Mapping[str, tuple[Entry, EmbeddedEntry]]) -> list[str]:
+        """Those that are still what they were, in one commit; their ids. By id: before, after."""
+
+        async def apply() -> list[str]:
+            same = duplicates.unchanged(changes, await self.get(list(changes)))
+            if same:
+                await upsert(self._table, self._schema, [await self._to_batch(same)])
+            for embedded in same:
+                self._learn(embedded)
+            return [embedded.entry.id for embedded in same]
+
+        return await self._change(apply)
+
+    async def renew(self) -> None:
+        """Write every file anew and remove all others: nothing is left of what rows once held.
+
+        Raises:
+            StorageFull, StoreFailed: the table is whole; old files may still be there.
+        """
+        await self._maintenance.renew(lambda: renew(self._folder))
 
     async def delete(self, ids: Sequence[str]) -> int:
         return await self._change(lambda: self._delete(one_of("id", ids)))
@@ -224,7 +250,7 @@ class LanceStore(LanceReads):
 
     async def _write(self, decided: duplicates.Decided) -> None:
         """The new rows, and the marks on those that they replace: one commit."""
-        new = [_marked(draft.embedded, decided.successors) for draft in decided.new]
+        new = [duplicates.marked(draft.embedded, decided.successors) for draft in decided.new]
         batch = await self._to_batch(new)
         for embedded in new:
             self._learn(embedded)
@@ -245,7 +271,9 @@ class LanceStore(LanceReads):
         """The stored entries that share an id or the content with a draft, or that it replaces."""
         entries = [draft.embedded.entry for draft in drafts]
         replaced = [entry_id for draft in drafts for entry_id in draft.supersedes]
-        if not replaced and not any(key in self._seen for e in entries for key in _keys(e)):
+        if not replaced and not any(
+            key in self._seen for e in entries for key in duplicates.keys_of(e)
+        ):
             return duplicates.Known([])
         digests = ", ".join(f"X'{schema.content_digest(e).hex()}'" for e in entries)
         same = [
@@ -282,7 +310,7 @@ class LanceStore(LanceReads):
         moved: dict[str | None, list[str]] = {}
         for entry_id, target in pointers.items():
             if target in gone and entry_id not in gone:
-                moved.setdefault(_first_kept(target, pointers, gone), []).append(entry_id)
+                moved.setdefault(duplicates.first_kept(target, pointers, gone), []).append(entry_id)
         for kept, ids in moved.items():
             changes = (
                 {"superseded_by": quoted(kept)}
@@ -294,7 +322,7 @@ class LanceStore(LanceReads):
 
     def _learn(self, embedded: EmbeddedEntry) -> None:
         """What later reads and stores cannot leave out any more."""
-        for key in _keys(embedded.entry):
+        for key in duplicates.keys_of(embedded.entry):
             self._seen.add(key)
         self._types.add(embedded.entry.type)
         if embedded.entry.sealed is not None:
@@ -368,26 +396,3 @@ class LanceStore(LanceReads):
             self._types.update(batch.column("type").to_pylist())
             sealed = batch.column("sealed").drop_null().to_pylist()
             self._key_ids.update(map(key_id_of, sealed))
-
-
-def _keys(entry: Entry) -> list[str | bytes]:
-    """What makes an entry the same as another; the values of `_KEY_COLUMNS`."""
-    keys = [entry.id, schema.content_digest(entry), entry.migration_record]
-    return [key for key in keys if key is not None]
-
-
-def _marked(embedded: EmbeddedEntry, successors: Mapping[str, Entry]) -> EmbeddedEntry:
-    """As it is stored, where a later one of the same commit replaces it."""
-    by = successors.get(embedded.entry.id)
-    if by is None:
-        return embedded
-    entry = replace(embedded.entry, superseded_by=by.id, superseded_at=by.timestamp)
-    return replace(embedded, entry=entry)
-
-
-def _first_kept(target: str, pointers: Mapping[str, str], gone: set[str]) -> str | None:
-    """Along the chain of successors; None where it ends among those that go."""
-    following: str | None = target
-    while following in gone:
-        following = pointers.get(following)
-    return following

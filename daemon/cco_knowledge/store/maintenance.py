@@ -145,6 +145,19 @@ class Maintenance:
         await self._to_the_end(self._fold_alone())
         advance(n_rows, n_rows)
 
+    async def renew(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Let `write` write the whole table anew, then remove what is not of it."""
+
+        async def work() -> None:
+            with translated("renewal"):
+                await self._on_disk_thread(self._check_room)
+                await write()
+                await self._on_disk_thread(self._disk.sync)
+            await self._reopen()
+
+        await self._owner.alone(work)
+        await self._to_the_end(self._fold_alone())
+
     async def close(self) -> None:
         """Finish what was begun; nothing begins any more. The writer has to go on until then."""
         self._is_closed = True

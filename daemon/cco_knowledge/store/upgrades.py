@@ -23,13 +23,15 @@ Columns = dict[str, Any]
 """Arrow arrays by name, of equal length."""
 
 
-async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path) -> None:
+async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path | None) -> None:
     """Rewrite all rows in one commit. Holds the whole table in memory.
+
+    `folder`: of the data, of which a backup is made before; None: this is a copy already.
 
     Raises:
         StartRefused: no backup could be made, so nothing was changed.
     """
-    backup = await _backup(table, folder)
+    backup = await _backup(table, folder) if folder else None
     columns: Columns = {}
     query = table.query()
     stream = await query.execute(None, None)
@@ -41,12 +43,13 @@ async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path) 
     present = schema.table_schema(model)
     batch = pa.record_batch([columns[name] for name in present.names], schema=present)
     await table.add(Scannable(batch), "overwrite")
-    _log.warning(
-        "the store was upgraded from schema version %d to %d; what it was is in %s",
-        version,
-        schema.SCHEMA_VERSION,
-        backup.path,
-    )
+    if backup is not None:
+        _log.warning(
+            "the store was upgraded from schema version %d to %d; what it was is in %s",
+            version,
+            schema.SCHEMA_VERSION,
+            backup.path,
+        )
 
 
 async def _backup(table: Any, data: Path) -> Backup:

@@ -9,8 +9,11 @@ from cco_knowledge.rpc.examples.example import Example
 
 __all__ = ["EXAMPLES", "UNTOLD", "Example"]
 
-UNTOLD = frozenset({"system.shutdown", "system.backup", "job.get", "job.wait", "job.cancel"})
-"""The first ends the story, the second leaves a backup; the others need an id of a job."""
+UNTOLD = frozenset(
+    {"system.shutdown", "system.backup", "system.scrub", "job.get", "job.wait", "job.cancel"}
+)
+"""The first ends the story, the second leaves a backup, the third changes what is stored; the
+others need an id of a job."""
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     **knowledge.EXAMPLES,
