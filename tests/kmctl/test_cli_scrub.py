@@ -176,5 +176,5 @@ def test_a_clean_home_is_left_as_it_is(daemon: Daemon) -> None:
     (backup,) = (daemon.home / "backups").iterdir()
     inode = backup.stat().st_ino
     told = kmctl("scrub")
-    assert (told.code, told.out.splitlines()[-1]) == (0, "Nothing is left in the home.")
+    assert (told.code, told.out.splitlines()[-1]) == (0, "No secret was found.")
     assert [path.stat().st_ino for path in (daemon.home / "backups").iterdir()] == [inode]

@@ -116,7 +116,8 @@ def _print_scrubbed(done: Any) -> None:
         print_line(f"{file['path']}: {file['places']} places {blotted}")
     for left in done["left"]:
         print_line(f"Left: {left['path']}: {left['what']}")
-    print_line("Something is left." if done["left"] else "Nothing is left in the home.")
+    nothing = "Nothing is left in the home." if done["secrets"] else "No secret was found."
+    print_line("Something is left." if done["left"] else nothing)
 
 
 def _print_cleaned(result: Any, dry_run: bool) -> None:

@@ -45,7 +45,7 @@ _PHRASE = re.compile(
 _TOKEN = re.compile(r"(?<![\w/.:@\[-])[^\s\"'`,;<>(){}\[\]/:\uff1a@=]{8,100}(?![\w/@(\]])")
 _NAMED = re.compile(_NAME, re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
-_NAME_AND_NUMBER = re.compile(r"[A-Za-z]+-?v?[\d.]{1,6}")
+_NAME_AND_NUMBER = re.compile(r"\d?[A-Za-z]+-?v?[\d.]{0,6}")
 _DATE = re.compile(r"\d{1,4}[-.]\d{1,2}[-.]\d{1,4}.*")
 _CLAUSE_ENDS = ".,;!?)\n"
 _ENDS = " .,:?*"

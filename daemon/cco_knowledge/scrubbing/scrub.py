@@ -82,7 +82,8 @@ class Scrub:
         self._backups = backups
         self._cleaner = cleaner
         self._secrets = Secrets()
-        self._hits: dict[str, int] = {}
+        self._found: dict[Path, list[str]] = {}
+        """The ids of the entries of each table in which the detector found something."""
 
     async def run(self, advance: Advance, *, dry_run: bool) -> Scrubbed:
         """Searches and stores go on meanwhile; stores wait while the table is written anew.
@@ -94,17 +95,11 @@ class Scrub:
         done = Scrubbed(dry_run)
         async with self._backups.at_rest():
             copies = await self._look_everywhere(done, advance)
-            if self._secrets.values and not dry_run:
-                await self._clean_everything(done, copies)
+            if dry_run:
+                self._tell_found(done, copies)
             else:
-                done.copies = [
-                    CopyWith(self._name(each), self._hits[str(each)], rebuilt=False)
-                    for each in copies
-                    if self._hits[str(each)]
-                ]
+                await self._clean_everything(done, copies if self._secrets.values else [])
             await self._search_files(done)
-        if dry_run:
-            self._tell_found(done)
         return done
 
     async def _look_everywhere(self, done: Scrubbed, advance: Advance) -> list[Path]:
@@ -112,6 +107,7 @@ class Scrub:
         paths = await asyncio.to_thread(self._copies)
         advance(0, len(paths) + 1)
         done.entries, found = await look(self._store, self._secrets)
+        self._found[self._home.data] = found
         readable = []
         for number, path in enumerate(paths, 1):
             advance(number, len(paths) + 1)
@@ -122,7 +118,7 @@ class Scrub:
                 what = "It cannot be opened, so nobody knows what it holds. Remove it."
                 done.left.append(Left(self._name(path), what))
             else:
-                self._hits[str(path)] = len(ids)
+                self._found[path] = ids
                 readable.append(path)
         self._count(done)
         held = await holding(self._store, self._secrets.pieces)
@@ -130,7 +126,10 @@ class Scrub:
         return readable
 
     async def _clean_everything(self, done: Scrubbed, copies: Sequence[Path]) -> None:
-        changed, n_left = await clean(self._store, self._secrets, self._cleaner)
+        """The store's files go in any case: nobody knows what was deleted before."""
+        changed, n_left = await clean(
+            self._store, self._found[self._home.data], self._secrets, self._cleaner
+        )
         await self._store.renew()
         done.changed = sorted(changed)[:_MOST_IDS]
         if n_left:
@@ -146,7 +145,9 @@ class Scrub:
         async def work(folder: Path) -> None:
             """Also where no row holds one: it may have rows that were deleted, and old versions."""
             async with self._opened(folder) as copy:
-                changed, counts[1] = await clean(copy, self._secrets, self._cleaner)
+                changed, counts[1] = await clean(
+                    copy, self._found[path], self._secrets, self._cleaner
+                )
                 counts[0] = len(changed)
                 await copy.renew()
 
@@ -170,19 +171,20 @@ class Scrub:
             n_places = await asyncio.to_thread(work, path, forms)
             if n_places:
                 done.files.append(FileWith(str(name), n_places, is_blotted))
-            if n_places and not is_blotted and not done.dry_run:
+            if n_places and not is_blotted:
                 done.left.append(Left(str(name), f"{n_places} places hold a secret."))
         if any(files_below(self._home.path / _QUARANTINE)):
             what = "What was put aside cannot be read, so nobody knows what it holds. Remove it."
             done.left.append(Left(_QUARANTINE, what))
 
-    def _tell_found(self, done: Scrubbed) -> None:
+    def _tell_found(self, done: Scrubbed, copies: Sequence[Path]) -> None:
         if done.changed:
             done.left.append(Left("knowledge", f"{len(done.changed)} entries hold secrets."))
-        for copy in done.copies:
-            done.left.append(Left(copy.path, f"{copy.entries} entries hold secrets."))
-        for file in done.files:
-            done.left.append(Left(file.path, f"{file.places} places hold a secret."))
+        for path in copies:
+            name, n_entries = self._name(path), len(self._found[path])
+            if n_entries:
+                done.copies.append(CopyWith(name, n_entries, rebuilt=False))
+                done.left.append(Left(name, f"{n_entries} entries hold secrets."))
 
     def _count(self, done: Scrubbed) -> None:
         done.secrets = len(self._secrets.values)

@@ -15,7 +15,7 @@ from cco_knowledge.store.interface import ANY
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.types import EmbeddedEntry, Entry
 
-_PAGE_ENTRIES = 50
+_PAGE_ENTRIES = 200
 _ROUNDS = 3
 """The second one meets what was written during the first."""
 
@@ -33,7 +33,7 @@ async def look(store: LanceStore, secrets: Secrets) -> tuple[int, list[str]]:
     n_entries, ids = 0, []
     async for page in _pages(store):
         n_entries += len(page)
-        ids += await asyncio.to_thread(_looked_at, page, secrets)
+        ids += await asyncio.to_thread(secrets.look_at, page)
     return n_entries, ids
 
 
@@ -47,23 +47,27 @@ async def holding(store: LanceStore, pieces: Sequence[str]) -> list[str]:
     return ids
 
 
-async def clean(store: LanceStore, secrets: Secrets, cleaner: Cleaner) -> tuple[set[str], int]:
+async def clean(
+    store: LanceStore, found: Sequence[str], secrets: Secrets, cleaner: Cleaner
+) -> tuple[set[str], int]:
     """The ids of the entries that were changed, and how many are left that hold secrets.
+
+    `found`: the ids that `look` gave.
 
     Raises:
         KeyUnusable: a credential cannot be sealed.
     """
     changed: set[str] = set()
+    if not secrets.values:
+        return changed, 0
     for _ in range(_ROUNDS):
-        _, found = await look(store, secrets)
         ids = list(dict.fromkeys([*found, *await holding(store, secrets.pieces)]))
         if not ids:
-            return changed, 0
+            break
         for begin in range(0, len(ids), _PAGE_ENTRIES):
-            changed.update(
-                await _rewrite(store, ids[begin : begin + _PAGE_ENTRIES], secrets, cleaner)
-            )
-    _, found = await look(store, secrets)
+            part = ids[begin : begin + _PAGE_ENTRIES]
+            changed.update(await _rewrite(store, part, secrets, cleaner))
+        _, found = await look(store, secrets)
     return changed, len({*found, *await holding(store, secrets.pieces)})
 
 
@@ -87,10 +91,6 @@ async def _cleaned(entry: Entry, secrets: Secrets, cleaner: Cleaner) -> Entry:
         with contextlib.suppress(InvalidInput):  # it holds too many: the detector takes them
             entry = await with_sealed_value(entry, cleaner.vault)
     return await asyncio.to_thread(without, entry, secrets.pieces)
-
-
-def _looked_at(page: Sequence[Entry], secrets: Secrets) -> list[str]:
-    return [entry.id for entry in page if secrets.look_at(entry)]
 
 
 def _holding(page: Sequence[Entry], pieces: Sequence[str]) -> list[str]:

@@ -90,9 +90,10 @@ def unchanged(
     rows = []
     for entry in stored:
         before, after = changes[entry.id]
-        marks = {"superseded_by": entry.superseded_by, "superseded_at": entry.superseded_at}
-        if replace(before, **marks) == entry:
-            rows.append(replace(after, entry=replace(after.entry, **marks)))
+        by, at = entry.superseded_by, entry.superseded_at
+        if replace(before, superseded_by=by, superseded_at=at) == entry:
+            marked = replace(after.entry, superseded_by=by, superseded_at=at)
+            rows.append(replace(after, entry=marked))
     return rows
 
 
