@@ -176,6 +176,8 @@ def _daemon_of(invocation: Invocation) -> "DaemonOfHome":
 def _print_made(result: Any) -> None:
     size = f"{result['rows']} entries, {result['bytes'] / 1e6:.1f} MB"
     print_line(f"{result['name']}: {size}, read back.")
+    if Home(Path(result["path"]).parents[1]).credential_key.exists():
+        print_line("credential.key is not in it; keep a copy of that elsewhere, apart from it.")
     if result["copy"]:
         print_line(f"Its copy, read back too: {result['copy']}")
 

@@ -1,6 +1,7 @@
 """Taking secrets out of a home: of its store, its backups and its other files, and the proof.
 
-What was found is looked for at the end, in every row that is left and in every byte of the home.
+What was found is looked for at the end, in every row that is left and in every byte of the home
+but those of models.
 The values themselves are in no result, no log and no file.
 """
 
@@ -27,6 +28,8 @@ _COPY_CACHE_BYTES = 16 << 20
 _BLOTTED = ("logs", "jobs", "migrations")
 """Folders of the home with files that tell of the work, and nothing that the work needs."""
 _QUARANTINE = "quarantine"
+_UNSEARCHED = (_QUARANTINE, "models")
+"""Models are what was downloaded: their sha256 is proved at each start."""
 _MOST_IDS = 10_000
 
 
@@ -136,8 +139,12 @@ class Scrub:
             done.left.append(Left("knowledge", f"{n_left} entries hold secrets. Run it again."))
         backups = {backup.path: backup for backup in shelf.backups_in(self._home.backups)}
         for path in copies:
-            n_changed = await self._clean_copy(path, backups.get(path), done)
-            done.copies.append(CopyWith(self._name(path), n_changed, rebuilt=True))
+            try:
+                n_changed = await self._clean_copy(path, backups.get(path), done)
+            except KnowledgeError as error:
+                done.left.append(Left(self._name(path), error.message))
+            else:
+                done.copies.append(CopyWith(self._name(path), n_changed, rebuilt=True))
 
     async def _clean_copy(self, path: Path, backup: Backup | None, done: Scrubbed) -> int:
         counts = [0, 0]
@@ -164,7 +171,7 @@ class Scrub:
         forms = await asyncio.to_thread(forms_of, self._secrets.pieces)
         for path in await asyncio.to_thread(lambda: list(files_below(self._home.path))):
             name = path.relative_to(self._home.path)
-            if name.parts[0] == _QUARANTINE:
+            if name.parts[0] in _UNSEARCHED:
                 continue
             is_blotted = name.parts[0] in _BLOTTED and not done.dry_run
             work = blot_out if is_blotted else count_in
