@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from cco_knowledge import process_memory
-from cco_knowledge.errors import KnowledgeError, StorageFull, Unavailable
+from cco_knowledge.errors import KnowledgeError, StorageFull, StoreFailed, Unavailable
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store.durability import Disk
@@ -35,6 +36,8 @@ _ROOM_FACTOR = 1.25
 the indexes once more."""
 _RESERVE_BYTES = 64 << 20
 _KEPT_WITHOUT_LINKS_MS = 2 * 60 * 1000
+_RENEWAL_TRIES = 3
+"""LanceDB goes by the clock when it removes what is old, and a clock may jump."""
 _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
 
@@ -146,9 +149,15 @@ class Maintenance:
         advance(n_rows, n_rows)
 
     async def renew(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Let `write` write the whole table anew, then remove what is not of it."""
+        """Let `write` write the whole table anew, then prove that no file of before is left.
+
+        Raises:
+            StorageFull, StoreFailed: the table is whole; old files may still be there.
+        """
+        before: set[Path] = set()
 
         async def work() -> None:
+            before.update(await self._on_disk_thread(self._disk.table_files))
             with translated("renewal"):
                 await self._on_disk_thread(self._check_room)
                 await write()
@@ -156,7 +165,11 @@ class Maintenance:
             await self._reopen()
 
         await self._owner.alone(work)
-        await self._to_the_end(self._fold_alone())
+        for _ in range(_RENEWAL_TRIES):
+            await self._to_the_end(self._fold_alone())
+            if before.isdisjoint(await self._on_disk_thread(self._disk.table_files)):
+                return
+        raise StoreFailed("Old files of the table could not be removed yet. Try again.")
 
     async def close(self) -> None:
         """Finish what was begun; nothing begins any more. The writer has to go on until then."""
