@@ -159,12 +159,14 @@ def test_a_backup_of_an_older_schema_is_cleaned_too(
 def test_what_cannot_be_cleaned_is_told(daemon: Daemon, tokens: list[str]) -> None:
     migrated(daemon, {"id": "e-1", "text": f"Push with {tokens[0]}."})
     (daemon.home / "notes.txt").write_text(tokens[0])
+    (daemon.home / "backups" / "by-hand").mkdir(parents=True)
+    (daemon.home / "backups" / "by-hand" / "x").write_bytes(b"x")
     (daemon.home / "quarantine").mkdir()
     (daemon.home / "quarantine" / "1.manifest").write_bytes(b"x")
     told = Kmctl(daemon.home)("scrub", "--json")
     assert told.code == 1
     left = {each["path"] for each in json.loads(told.out)["left"]}
-    assert left == {"notes.txt", "quarantine"}
+    assert left == {"notes.txt", "quarantine", "backups/by-hand"}
     shown = Kmctl(daemon.home)("scrub")
     assert shown.out.endswith("Something is left.\n")
 

@@ -28,8 +28,8 @@ _COPY_CACHE_BYTES = 16 << 20
 _BLOTTED = ("logs", "jobs", "migrations")
 """Folders of the home with files that tell of the work, and nothing that the work needs."""
 _QUARANTINE = "quarantine"
-_UNSEARCHED = (_QUARANTINE, "models")
-"""Models are what was downloaded: their sha256 is proved at each start."""
+_MODELS = "models"
+"""They are what was downloaded: their sha256 is proved at each start."""
 _MOST_IDS = 10_000
 
 
@@ -171,7 +171,7 @@ class Scrub:
         forms = await asyncio.to_thread(forms_of, self._secrets.pieces)
         for path in await asyncio.to_thread(lambda: list(files_below(self._home.path))):
             name = path.relative_to(self._home.path)
-            if name.parts[0] in _UNSEARCHED:
+            if name.parts[0] == _MODELS:
                 continue
             is_blotted = name.parts[0] in _BLOTTED and not done.dry_run
             work = blot_out if is_blotted else count_in
@@ -180,9 +180,10 @@ class Scrub:
                 done.files.append(FileWith(str(name), n_places, is_blotted))
             if n_places and not is_blotted:
                 done.left.append(Left(str(name), f"{n_places} places hold a secret."))
-        if any(files_below(self._home.path / _QUARANTINE)):
-            what = "What was put aside cannot be read, so nobody knows what it holds. Remove it."
-            done.left.append(Left(_QUARANTINE, what))
+        done.left += [
+            Left(self._name(path), "Nobody knows what it holds: only its bytes were searched.")
+            for path in await asyncio.to_thread(self._unreadable)
+        ]
 
     def _tell_found(self, done: Scrubbed, copies: Sequence[Path]) -> None:
         if done.changed:
@@ -197,6 +198,18 @@ class Scrub:
         done.secrets = len(self._secrets.values)
         done.ordinary = self._secrets.n_without_pieces
         done.places = {name: n for name, n in sorted(self._secrets.places.items()) if n}
+
+    def _unreadable(self) -> list[Path]:
+        """What was put aside, and, where any secret was found, tables and copies of others."""
+        quarantine = self._home.path / _QUARANTINE
+        found = [quarantine] if any(files_below(quarantine)) else []
+        if self._secrets.values:
+            backups, data = self._home.backups, self._home.data
+            known = {*self._copies(), data / TABLE_FOLDER}
+            places = [*(backups.iterdir() if backups.is_dir() else ()), *data.iterdir()]
+            folders = (path for path in places if path.is_dir() and not path.name.startswith("."))
+            found += [path for path in folders if path not in known and any(files_below(path))]
+        return found
 
     def _copies(self) -> list[Path]:
         aside = self._home.data.glob(f"{swap.KEPT}*")
