@@ -40,6 +40,7 @@ _FILES = (
     ("~/.cco/knowledge.sock", "Its socket."),
     ("~/.cco/knowledge.toml", "Its settings, if you write them: knowledge.toml(5)."),
     ("~/.cco/knowledge/", "What is stored."),
+    ("~/.cco/credential.key", "What opens sealed credentials. No backup holds it."),
 )
 
 

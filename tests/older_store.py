@@ -8,11 +8,14 @@ from cco_knowledge.store.native import Scannable, lance, pa
 
 NEW_IN_2 = {"terms", "superseded_by", "superseded_at"}
 NEW_IN_3 = {"migration_run", "migration_record"}
+NEW_IN_4 = {"sealed"}
+
+_NEW_IN = {2: NEW_IN_2, 3: NEW_IN_3, 4: NEW_IN_4}
 
 
 def write_as_version(folder: Path, version: int) -> None:
-    """What a store of schema version 1 or 2 was; a higher one has what is here now."""
-    newer: set[str] = {1: NEW_IN_2 | NEW_IN_3, 2: NEW_IN_3}.get(version, set())
+    """What a store of schema version 1 to 3 was; a higher one has what is here now."""
+    newer = {name for number, names in _NEW_IN.items() if number > version for name in names}
 
     async def rewrite() -> None:
         table = await _opened(folder)

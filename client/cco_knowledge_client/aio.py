@@ -147,6 +147,15 @@ class AsyncKnowledgeClient:
     ) -> Updated:
         return await self._send(calls.update(id, **changes), timeout_s)
 
+    async def reveal(
+        self,
+        id: str,  # noqa: A002  # the field's name
+        *,
+        timeout_s: float | None = None,
+    ) -> str:
+        """The value of a sealed credential. The daemon logs who asks."""
+        return await self._send(calls.reveal(id), timeout_s)
+
     async def delete(
         self,
         ids: Iterable[str] | None = None,

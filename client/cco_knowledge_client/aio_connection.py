@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import calls
-from .connection import connection_lost, undelivered, unreachable
+from .connection import CONNECT_AGAIN_S, connection_lost, undelivered, unreachable
 from .errors import ConnectionLost, ProtocolError, TooLarge
 from .wire import Answer, Notification, OnNotification, read_message, write_request
 
@@ -17,7 +18,8 @@ _LINE_MAX_BYTES = 1 << 30
 async def connect(path: Path, token: str | None = None) -> "AsyncConnection":
     """A `token` is presented before anything else. Raises as `Connection.authenticate` does."""
     try:
-        reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_MAX_BYTES)
+        connected = await _connected(path)
+        reader, writer = await asyncio.open_unix_connection(sock=connected, limit=_LINE_MAX_BYTES)
     except OSError as error:
         raise unreachable(path, error) from error
     connection = AsyncConnection(reader, writer)
@@ -28,6 +30,23 @@ async def connect(path: Path, token: str | None = None) -> "AsyncConnection":
             connection.retire()
             raise
     return connection
+
+
+async def _connected(path: Path) -> socket.socket:
+    """By hand: asyncio takes a socket that is told to come again for a connected one."""
+    connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connecting.setblocking(False)
+        while True:
+            try:
+                connecting.connect(str(path))
+            except BlockingIOError:
+                await asyncio.sleep(CONNECT_AGAIN_S)
+            else:
+                return connecting
+    except BaseException:
+        connecting.close()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

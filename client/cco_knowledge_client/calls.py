@@ -37,6 +37,7 @@ _READING = frozenset(
         "knowledge.related",
         "knowledge.query",
         "knowledge.get",
+        "knowledge.reveal",
         "knowledge.stats",
         "session.start",
         "session.post_compaction",
@@ -190,6 +191,10 @@ def get(ids: Iterable[str]) -> Call[Found]:
 
 def update(id: str, **changes: Unpack[EntryChanges]) -> Call[Updated]:  # noqa: A002  # field name
     return Call("knowledge.update", _given({"id": id, **changes}), results.read_updated)
+
+
+def reveal(id: str) -> Call[str]:  # noqa: A002  # the field's name
+    return Call("knowledge.reveal", {"id": id}, results.read_value)
 
 
 def delete(

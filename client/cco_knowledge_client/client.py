@@ -143,6 +143,15 @@ class KnowledgeClient:
     ) -> Updated:
         return self._send(calls.update(id, **changes), timeout_s)
 
+    def reveal(
+        self,
+        id: str,  # noqa: A002  # the field's name
+        *,
+        timeout_s: float | None = None,
+    ) -> str:
+        """The value of a sealed credential. The daemon logs who asks."""
+        return self._send(calls.reveal(id), timeout_s)
+
     def delete(
         self,
         ids: Iterable[str] | None = None,

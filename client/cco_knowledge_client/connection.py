@@ -1,14 +1,17 @@
 """One blocking NDJSON connection. It carries one call at a time."""
 
 import socket
+import time
 from pathlib import Path
 
 from . import calls
 from .deadline import Deadline, no_answer_within
-from .errors import ConnectionLost, Unreachable
+from .errors import ConnectionLost, DeadlineExceeded, Unreachable
 from .wire import Answer, Notification, OnNotification, read_message, write_request
 
 _RECEIVE_BYTES = 1 << 18
+CONNECT_AGAIN_S = 0.01
+"""Where more wait to be connected than Linux keeps: it tells so at once."""
 
 
 class Undelivered(ConnectionLost):
@@ -39,14 +42,26 @@ class Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._received = bytearray()
         try:
-            self._socket.settimeout(deadline.remaining_s())
-            self._socket.connect(str(path))
+            self._connect(path, deadline)
+        except DeadlineExceeded:
+            self.close()
+            raise
         except TimeoutError as error:
             self.close()
             raise no_answer_within(deadline.timeout_s) from error
         except OSError as error:
             self.close()
             raise unreachable(path, error) from error
+
+    def _connect(self, path: Path, deadline: Deadline) -> None:
+        while True:
+            self._socket.settimeout(deadline.remaining_s())
+            try:
+                self._socket.connect(str(path))
+            except BlockingIOError:
+                time.sleep(CONNECT_AGAIN_S)
+            else:
+                return
 
     def close(self) -> None:
         self._socket.close()

@@ -21,6 +21,8 @@ class Entry:
     """RFC 3339 UTC with milliseconds."""
     metadata: Mapping[str, Any]
     superseded_by: str | None = None
+    sealed: str | None = None
+    """Where the text holds `[sealed]`: the value, encrypted, as an export has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +238,10 @@ def read_hits(result: Any) -> Hits:
         covered=bool(result.get("covered", bool(hits))),
         query_time_ms=float(result.get("query_time_ms", 0.0)),
     )
+
+
+def read_value(result: Any) -> str:
+    return str(_key(result, "value"))
 
 
 def read_deleted(result: Any) -> int:

@@ -31,6 +31,7 @@ _COMMANDS = {
     "migrate": "migrating:migrate",
     "optimize": "upkeep:optimize",
     "verify": "upkeep:verify",
+    "scrub": "upkeep:scrub",
     "jobs": "jobs:jobs",
     "eval": "evaluating:eval_",
     "logs": "logs:logs",

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,12 @@ class Backups:
         _log.info("backup %s holds %d entries", backup.name, backup.manifest.rows)
         return backup
 
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """None is made or removed until the end."""
+        async with self._one_at_a_time:
+            yield
+
     async def facts(self) -> BackupFacts:
         return await asyncio.to_thread(self._facts)
 
@@ -102,7 +109,8 @@ class Backups:
         # The same again would only push out older ones that differ.
         if not (await self.facts()).is_current:
             await self.make("scheduled")
-        await asyncio.to_thread(self._remove_expired)
+        async with self.at_rest():
+            await asyncio.to_thread(self._remove_expired)
         self._looked_at, self._failed_at = utc_now(), None
 
     def _facts(self) -> BackupFacts:

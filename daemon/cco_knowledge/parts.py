@@ -8,6 +8,7 @@ from typing import Self
 
 from cco_knowledge.backing_up import Backups
 from cco_knowledge.config import Config
+from cco_knowledge.credentials.vault import Vault
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import resolve_model
 from cco_knowledge.paths import Home
@@ -25,6 +26,8 @@ class Parts:
     searcher: Searcher
     service: KnowledgeService
     backups: Backups
+    vault: Vault
+    home: Home
 
     @classmethod
     async def load(
@@ -46,9 +49,10 @@ class Parts:
             in_doubt=in_doubt,
         )
         searcher = Searcher(store, engine)
-        service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
+        vault = Vault(home.credential_key, lambda: store.key_ids)
+        service = KnowledgeService(store, engine, searcher, vault, config.knowledge.extra_types)
         backups = Backups(store, home.data, home.backups, config.backup)
-        return cls(engine, store, searcher, service, backups)
+        return cls(engine, store, searcher, service, backups, vault, home)
 
     @property
     def are_alive(self) -> bool:

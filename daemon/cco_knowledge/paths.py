@@ -39,6 +39,11 @@ class Home:
         return self.path / "knowledge"
 
     @property
+    def credential_key(self) -> Path:
+        """Opens the sealed values; in no backup."""
+        return self.path / "credential.key"
+
+    @property
     def jobs(self) -> Path:
         return self.path / "jobs"
 

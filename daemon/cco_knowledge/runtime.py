@@ -321,6 +321,7 @@ class _Daemon:
             "maintenance": upkeep.maintenance_of(parts.store.work) if parts else None,
             "rss_bytes": process_memory.resident_bytes(),
             "backups": answers.backups_of(await parts.backups.facts()) if parts else None,
+            "credential_key": await parts.vault.state() if parts else None,
         }
 
     async def parts(self) -> Parts:

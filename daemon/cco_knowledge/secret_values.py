@@ -201,3 +201,8 @@ def _n_cases(value: str) -> int:
 
 def _has_digit_or(value: str, n_characters: int) -> bool:
     return any(map(str.isdigit, value)) or len(value) >= n_characters
+
+
+def found(text: str) -> list[str]:
+    """The different secrets that `removed` takes out."""
+    return list(dict.fromkeys(one.value for one in (*_by_library(text), *_by_patterns(text))))

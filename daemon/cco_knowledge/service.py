@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from cco_knowledge.credentials.entries import has_sealed, value_of, with_sealed_value
+from cco_knowledge.credentials.vault import Vault
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError, NotFound
 from cco_knowledge.search.context import Context, pack
@@ -57,6 +59,8 @@ class NewEntry:
     on_duplicate: OnDuplicate
     has_chosen_id: bool = True
     """The id, if there is one, is the caller's own choice."""
+    sealed: bytes | None = None
+    """Of an export: the value that the text once held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class StoreOutcome:
     stored: Stored
     similar: Sequence[Match] = ()
     """Older entries that a new one nearly repeats, the nearest first."""
+    sealed: bool | None = None
+    """Of a credential: whether a value was found in it and sealed."""
 
 
 class KnowledgeService:
@@ -72,16 +78,16 @@ class KnowledgeService:
         store: Store,
         embedder: Embedder,
         searcher: Searcher,
+        vault: Vault,
         extra_types: Sequence[str],
         clock: Clock = utc_now,
-        clock_ahead_s: Callable[[], float] = clock_ahead_s,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._searcher = searcher
+        self._vault = vault
         self.extra_types = extra_types
         self._clock = clock
-        self._clock_ahead_s = clock_ahead_s
         self._update_lock = asyncio.Lock()
         self._limited: dict[frozenset[str], KnowledgeService] = {}
 
@@ -93,7 +99,9 @@ class KnowledgeService:
         if key not in self._limited:
             store = LimitedStore(self._store, key)
             searcher = Searcher(store, self._embedder)
-            limited = KnowledgeService(store, self._embedder, searcher, (), self._clock)
+            limited = KnowledgeService(
+                store, self._embedder, searcher, self._vault, (), self._clock
+            )
             limited._update_lock = self._update_lock  # an entry has one
             self._limited[key] = limited
         self._limited[key].extra_types = self.extra_types
@@ -242,6 +250,8 @@ class KnowledgeService:
             if not current:
                 raise NotFound("No entry has this id.", id=entry_id)
             changed = replace(current[0], **changes)  # type: ignore[arg-type]
+            if changes.keys() & {"text", "type", "metadata"}:
+                changed = await with_sealed_value(changed, self._vault)
             if changed == current[0]:
                 return False
             passages = None
@@ -251,6 +261,18 @@ class KnowledgeService:
                 changed = replace(changed, superseded_by=None, superseded_at=None)
             await self._store.replace(changed, passages)
             return True
+
+    async def reveal(self, entry_id: str) -> str:
+        """The value that was sealed with this entry.
+
+        Raises:
+            NotFound: there is no such entry, or it holds none.
+            KeyUnusable: the key that sealed it is not there.
+        """
+        entries = await self._store.get([entry_id])
+        if not entries:
+            raise NotFound("No entry has this id.", id=entry_id)
+        return await value_of(entries[0], self._vault)
 
     async def delete(self, ids: Sequence[str]) -> int:
         return await self._store.delete(ids)
@@ -266,7 +288,7 @@ class KnowledgeService:
         Raises:
             Conflict: the clock has jumped ahead, so that more would look old than is.
         """
-        if not dry_run and self._clock_ahead_s() > _CLOCK_TOLERANCE_S:
+        if not dry_run and clock_ahead_s() > _CLOCK_TOLERANCE_S:
             raise Conflict(
                 "The system's clock has jumped ahead since the daemon was started, so nothing was "
                 "deleted. If it is right now, restart the daemon: kmctl restart"
@@ -302,14 +324,15 @@ class KnowledgeService:
         )
         await self._searcher.follow()
 
-        def with_similar(
-            outcome: Stored | Exception, near: Sequence[Match]
+        def told(
+            outcome: Stored | Exception, near: Sequence[Match], draft: Draft
         ) -> StoreOutcome | Exception:
             if isinstance(outcome, Exception):
                 return outcome
-            return StoreOutcome(outcome, near if outcome.duplicate_of is None else ())
+            new = outcome.duplicate_of is None
+            return StoreOutcome(outcome, near if new else (), has_sealed(draft.embedded.entry))
 
-        return list(map(with_similar, outcomes, similar or itertools.repeat(())))
+        return list(map(told, outcomes, similar or itertools.repeat(()), drafts))
 
     async def _all_similar(self, drafts: Sequence[Draft]) -> list[list[Match]]:
         """Of each draft. A few at a time: each look at the table copies its vectors."""
@@ -349,7 +372,6 @@ class KnowledgeService:
 
     async def _draft(self, new: NewEntry, priority: Priority) -> Draft:
         self._check_type(new.type)
-        passages = await self._embedder.embed_document(new.text, priority)
         now = self._clock()
         entry = Entry(
             id=new.id or new_id(new.type, now),
@@ -360,7 +382,11 @@ class KnowledgeService:
             agent=new.agent,
             timestamp=new.timestamp or format_timestamp(now),
             metadata=new.metadata,
+            sealed=new.sealed,
         )
+        if new.sealed is None:
+            entry = await with_sealed_value(entry, self._vault)
+        passages = await self._embedder.embed_document(entry.text, priority)
         return Draft(
             EmbeddedEntry(entry, passages),
             new.on_duplicate,

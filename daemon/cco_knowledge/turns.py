@@ -1,11 +1,20 @@
 """Who goes next where callers wait: peers in turn, and of each peer its connections in turn."""
 
+import asyncio
+import gc
+import time
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+_PAUSE = 20
+"""So many times as long as the work took."""
+_ALONE_S = 1.0
+"""Whoever has been alone for so long holds up nobody, and need not pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,79 @@ class Turns(Generic[T]):
             del connections[origin.connection]
         if not connections:
             del self._peers[origin.peer]
+
+
+class FairSemaphore:
+    """So many get through at once; the others wait for their turns."""
+
+    def __init__(self, n_at_once: int) -> None:
+        self._n_free = n_at_once
+        self._waiting = Turns[asyncio.Future[None]]()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        await self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    async def enter(self) -> None:
+        """As the origin at hand."""
+        if self._n_free:
+            self._n_free -= 1
+            return
+        origin = ORIGIN.get()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(origin, turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._waiting.remove(origin, turn)
+            if turn.done() and not turn.cancelled():  # it was let in at the same moment
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Lets in the next one that still waits."""
+        while self._waiting:
+            turn = self._waiting.pop()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._n_free += 1
+
+
+class Pace:
+    """Long work on the event loop: singly, and with pauses in which others have the loop."""
+
+    def __init__(self) -> None:
+        self._semaphore = FairSemaphore(1)
+        self._last_origin: Origin | None = None
+        self._others_came_s = -_ALONE_S
+        """The last time that an origin was another one than the one before."""
+
+    def note_origin(self) -> None:
+        """At each call, of long work or not."""
+        origin = ORIGIN.get()
+        if origin != self._last_origin:
+            self._last_origin = origin
+            self._others_came_s = time.monotonic()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Around the work, which must not wait for anything."""
+        await self._semaphore.enter()
+        begun_s = time.thread_time()
+        gc.disable()  # it would look at millions of new objects again and again
+        try:
+            yield
+        finally:
+            gc.enable()
+            took_s = time.thread_time() - begun_s
+            is_alone = time.monotonic() - self._others_came_s > _ALONE_S
+            pause_s = 0.0 if is_alone else _PAUSE * took_s
+            asyncio.get_running_loop().call_later(pause_s, self._semaphore.leave)
 
 
 K = TypeVar("K")

@@ -50,6 +50,8 @@ class Entry:
     """Which run of a migration brought it."""
     migration_record: str | None = None
     """A digest of the old record that it was, so that it comes only once."""
+    sealed: bytes | None = None
+    """The value of a credential, as `sealing` has it; its place in the text is marked."""
 
 
 @dataclass(frozen=True, slots=True)

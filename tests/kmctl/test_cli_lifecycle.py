@@ -15,7 +15,7 @@ from process import wait_until
 
 STATUS_FIELDS = [
     *("version", "pid", "uptime_s", "ready", "model", "socket", "home", "connections", "queue"),
-    *("embedding", "maintenance", "rss_bytes", "backups"),
+    *("embedding", "maintenance", "rss_bytes", "backups", "credential_key"),
 ]
 
 

@@ -5,7 +5,6 @@ Every one may lose its connection at any time: that is the daemon's right, and i
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
 from collections import Counter
@@ -18,8 +17,6 @@ from wire import encoded, http_post, request
 MIB = 1 << 20
 _PING = encoded(request("system.ping"))
 _AGAIN_S = 0.01
-_NICENESS = 10
-"""What a process does with its own share of the processor is not the daemon's to bound."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Kind = Callable[[Streams, random.Random], Awaitable[None]]
@@ -253,5 +250,4 @@ async def _crowd(path: Path, names: list[str], seed: int, end: Pipe) -> Counter[
 def crowd(path: Path, names: list[str], seed: int, end: Pipe) -> None:
     """A process of bad clients, until it is told to end; then it says how often each one came."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
     end.send(dict(asyncio.run(_crowd(path, names, seed, end))))

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from cco_knowledge_client import KnowledgeClient
 from conftest import StartDaemon
+from outcome import Kmctl
 from process import Daemon, wait_until
 from prometheus_text import measured
 from wire import FRAMINGS, Raw, encoded, http_post, request, result_of
@@ -122,12 +125,14 @@ def test_a_body_of_a_process_that_has_sent_too_much_is_503(daemon: Daemon) -> No
         assert reply.document["error"]["data"]["reason"] == "overloaded"
 
 
+@pytest.mark.timeout(300)  # 77 MiB are stored, read and exported
 def test_an_answer_is_bounded_and_says_so(daemon: Daemon) -> None:
-    text = " " * ((256 << 10) - 8)  # embedded at once
+    # Embedded at once; and as JSON a half longer, so that an export has to ask for less, too.
+    text = " " * (150 << 10) + "\n" * ((106 << 10) - 8)
     with KnowledgeClient(daemon.socket_path, timeout_s=100) as knowledge:
         ids = []
-        for part in range(5):  # each as large as a request may be
-            items = [{"text": f"{part}{n:02}{text}", "project_id": "large"} for n in range(56)]
+        for part in range(7):  # each nearly as large as a request may be
+            items = [{"text": f"{part}{n:02}{text}", "project_id": "large"} for n in range(44)]
             stored = knowledge.call("knowledge.store_batch", {"items": items})
             ids += [one["id"] for one in stored["results"]]
     for method, params in {
@@ -136,7 +141,7 @@ def test_an_answer_is_bounded_and_says_so(daemon: Daemon) -> None:
     }.items():
         error = daemon.refusal(method, params)
         assert (error.code, error.reason) == (-32019, "too_large")
-    assert daemon.call("knowledge.query", {"project_id": "large", "limit": 100})["total"] == 280
+    assert daemon.call("knowledge.query", {"project_id": "large", "limit": 100})["total"] == 308
     batch = [request("knowledge.query", {"limit": 100}, number) for number in range(3)]
     with daemon.raw() as raw:
         raw.send_line(batch)
@@ -145,7 +150,10 @@ def test_an_answer_is_bounded_and_says_so(daemon: Daemon) -> None:
     assert [one["id"] for one in answers] == [0, 1, 2]
     assert {one["error"]["data"]["reason"] for one in refused} == {"too_large"}
     assert 0 < len(refused) < 3
-    assert result_of(next(one for one in answers if "result" in one))["total"] == 280
+    assert result_of(next(one for one in answers if "result" in one))["total"] == 308
+    exported = daemon.home / "exported"
+    assert Kmctl(daemon.home)("export", str(exported)).code == 0
+    assert len(exported.read_bytes().splitlines()) == 308
 
 
 def test_a_flood_does_not_fill_the_log(daemon: Daemon) -> None:
@@ -165,3 +173,27 @@ def test_a_flood_does_not_fill_the_log(daemon: Daemon) -> None:
 def _after_a_call(daemon: Daemon) -> str:
     daemon.call("system.ping")
     return daemon.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a peer has hung up")
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_read_ends_when_nobody_waits_for_it(daemon: Daemon, framing: str) -> None:
+    texts = [f"{n} " + "words that keep the model busy for a good while " * 15 for n in range(256)]
+    ask = encoded(request("embedding.embed", {"texts": texts}))
+    with daemon.raw() as raw:
+        raw.send(ask + b"\n" if framing == "ndjson" else http_post(ask))
+        wait_until(lambda: daemon.call("system.status")["queue"] > 0)
+    wait_until(lambda: daemon.call("system.status")["queue"] == 0)
+    ended = {"method": "embedding.embed", "outcome": "cancelled"}
+    wait_until(
+        lambda: measured(daemon.socket_path).value("cco_knowledge_calls_total", **ended) == 1
+    )
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_who_only_sends_no_more_is_answered(daemon: Daemon, framing: str) -> None:
+    ask = encoded(request("knowledge.search", {"query": "anything"}))
+    with daemon.raw() as raw:
+        raw.send(ask + b"\n" if framing == "ndjson" else http_post(ask))
+        raw.end()
+        assert b'"covered"' in raw.rest()

@@ -24,6 +24,7 @@ from kmctl.doctor.setup import Setup, files
 KNOWN_NAMES = frozenset(
     {
         *("knowledge.sock", "knowledge.lock", "knowledge.toml", "api_token", "knowledge.log"),
+        "credential.key",
         *("knowledge", "models", "backups", "migrations", "logs"),
         *(f"{name}.gguf" for name in KNOWN_MODELS),
     }

@@ -38,7 +38,8 @@ def backup(
     All that is stored when the command begins is in it. It is read back before it gets its name:
     each file is summed, the table in it opened and scanned. It lies in the home and shares files
     with the store as long as those do not change, so it protects from mistakes and bad upgrades;
-    from a broken disk only a copy on another one does (--to). "kmctl restore" brings it back.
+    from a broken disk only a copy on another one does (--to). "kmctl restore" brings it back. It
+    does not hold credential.key, which opens sealed credentials: keep a copy of that elsewhere.
     """
     if sum(map(bool, (folder, is_list, verified))) > 1:
         raise click.UsageError("Give one of --to, --list and --verify.")
@@ -175,6 +176,8 @@ def _daemon_of(invocation: Invocation) -> "DaemonOfHome":
 def _print_made(result: Any) -> None:
     size = f"{result['rows']} entries, {result['bytes'] / 1e6:.1f} MB"
     print_line(f"{result['name']}: {size}, read back.")
+    if Home(Path(result["path"]).parents[1]).credential_key.exists():
+        print_line("credential.key is not in it; keep a copy of that elsewhere, apart from it.")
     if result["copy"]:
         print_line(f"Its copy, read back too: {result['copy']}")
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from cco_knowledge_client import TooLarge
 from kmctl.options import Command, Invocation, filter_options, given
 from kmctl.output import print_line, progress, show
 from kmctl.reach import BULK_LIMIT_S, connect
@@ -68,7 +69,13 @@ def _pages(invocation: Invocation, filters: dict[str, Any]) -> Iterator[dict[str
     }
     with connect(invocation, BULK_LIMIT_S) as knowledge:
         while True:
-            page: dict[str, Any] = knowledge.call("knowledge.query", params)
+            try:
+                page: dict[str, Any] = knowledge.call("knowledge.query", params)
+            except TooLarge:  # the entries of this page are long
+                if params["limit"] == 1:
+                    raise
+                params["limit"] //= 2
+                continue
             yield page
             if not page["next_cursor"]:
                 return

@@ -15,7 +15,7 @@ from kmctl.reach import ask, connect
 def jobs(context: click.Context) -> None:
     """List long work, or wait for it, or end it.
 
-    Imports, migrations, optimize, verify and backup go on when who asked for them has gone.
+    Imports, migrations, optimize, verify, backup and scrub go on when who asked for them has gone.
     What a stop of the daemon has interrupted is listed as such.
     """
     if context.invoked_subcommand is None:

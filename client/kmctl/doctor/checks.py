@@ -69,6 +69,12 @@ CHECKS = (
         backups.durability,
     ),
     Check(
+        "credential-key",
+        "the key of sealed credentials is there, closed to others, and the one that sealed them",
+        "Without it their values cannot be read any more, by anybody; no backup holds it.",
+        home.credential_key,
+    ),
+    Check(
         "log-size",
         "the log in the home has less than 100 MB",
         "It rotates at `log.max_bytes`, which is set high.",

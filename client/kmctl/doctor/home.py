@@ -14,6 +14,7 @@ from cco_knowledge import tokens
 from cco_knowledge.backups.files import abandoned
 from cco_knowledge.backups.shelf import UNFINISHED
 from cco_knowledge.backups.swap import STAGING
+from cco_knowledge.credentials.vault import KeyUnusable, read_key
 from cco_knowledge.errors import TokensUnusable
 from cco_knowledge.models import abandoned_pulls, sweep_abandoned_pulls
 from cco_knowledge.paths import Home
@@ -91,6 +92,25 @@ def token_file(setup: Setup) -> Finding:
         what = f"{len(expired)} of {len(found)} tokens have expired, the first is {expired[0]}."
         return warning(what, setup.kmctl(f"token revoke {expired[0]}"))
     return Finding(f"{len(found)} tokens let somebody in." if found else "There are no tokens.")
+
+
+def credential_key(setup: Setup) -> Finding:
+    """Whether a copy of it is kept elsewhere cannot be known here."""
+    path = setup.home.credential_key
+    state = setup.status.get("credential_key") if setup.status else None
+    if state == "missing":
+        what = f"{path} is missing, and values are sealed with it. Bring its copy back."
+        return error(what, f"cp COPY {shlex.quote(str(path))}")
+    if state == "other":
+        what = f"{path} is not the key that the stored values were sealed with."
+        return error(f"{what} Bring that one back.", f"cp COPY {shlex.quote(str(path))}")
+    try:
+        key = read_key(path)
+    except KeyUnusable as unusable:
+        return error(f"{path}: {unusable.message}", f"ls -l {shlex.quote(str(path))}")
+    if key is None:
+        return Finding("There is none yet; it is made with the first sealed credential.")
+    return Finding(f"{path} is yours, mode 0600. Keep a copy elsewhere: no backup holds it.")
 
 
 def disk_space(setup: Setup) -> Finding:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-KINDS = ("import", "migrate", "optimize", "verify", "backup")
+KINDS = ("import", "migrate", "optimize", "verify", "backup", "scrub")
 State = Literal["receiving", "running", "done", "failed", "cancelled", "interrupted"]
 UNFINISHED: frozenset[State] = frozenset({"receiving", "running"})
 

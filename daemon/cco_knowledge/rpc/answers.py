@@ -1,5 +1,6 @@
 """How the service's values become results."""
 
+import base64
 import time
 from collections.abc import Sequence
 
@@ -80,7 +81,7 @@ def outcome_of(outcome: StoreOutcome | Exception) -> results.Stored | results.Fa
 
 def stored_of(outcome: StoreOutcome) -> results.Stored:
     new = outcome.stored
-    return {
+    answer: results.Stored = {
         "id": new.id,
         "stored": new.duplicate_of is None,
         "duplicate_of": new.duplicate_of,
@@ -90,6 +91,9 @@ def stored_of(outcome: StoreOutcome) -> results.Stored:
             for match in outcome.similar
         ],
     }
+    if outcome.sealed is not None:
+        answer["sealed"] = outcome.sealed
+    return answer
 
 
 def entry_of(entry: Entry) -> results.Entry:
@@ -106,6 +110,8 @@ def entry_of(entry: Entry) -> results.Entry:
     }
     if entry.migration_run is not None and entry.migration_record is not None:
         answer["migration"] = {"run": entry.migration_run, "record": entry.migration_record}
+    if entry.sealed is not None:
+        answer["sealed"] = base64.b64encode(entry.sealed).decode()
     return answer
 
 

@@ -17,15 +17,14 @@ from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.ndjson import NdjsonConnection
 from cco_knowledge.rpc.observed import Arrival
-from cco_knowledge.rpc.peer import Peer, peer_of
-from cco_knowledge.rpc.shares import Shares
+from cco_knowledge.rpc.peer import Peer, has_hung_up, peer_of
 from cco_knowledge.rpc.stall import Progress, Stall, Unread
+from cco_knowledge.shares import BUSY_MS, Shares
 from cco_knowledge.turns import Origin
 
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
 _RECEIVE_BYTES = 64 << 10
 """At once from one connection, before others have their turn."""
-_BUSY_MS = 1000
 
 
 class _Framing(Protocol):
@@ -34,6 +33,7 @@ class _Framing(Protocol):
     def connection_lost(self, exc: Exception | None) -> None: ...
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -173,6 +173,9 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool | None:
         if self._framing is None:
             return None
+        assert self._transport is not None  # noqa: S101  # asyncio's order of calls
+        if has_hung_up(self._transport.get_extra_info("socket").fileno()):
+            self._framing.abandon()
         stays = self._framing.eof_received()
         if isinstance(self._framing, NdjsonConnection):
             return stays
@@ -238,7 +241,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse_for_now(self, transport: asyncio.Transport) -> None:
         """In the framing of what has come already; a peer that has sent nothing gets a line."""
         self.has_place = False
-        error = to_wire(Overloaded("There are too many connections.", retry_after_ms=_BUSY_MS))
+        error = to_wire(Overloaded("There are too many connections.", retry_after_ms=BUSY_MS))
         first = b""
         with contextlib.suppress(OSError):  # nothing has come
             first = os.read(transport.get_extra_info("socket").fileno(), _RECEIVE_BYTES)[:1]

@@ -21,15 +21,14 @@ from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.intake import Intake
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
 from cco_knowledge.rpc.observed import Arrival, ObservedCall
-from cco_knowledge.rpc.shares import Shares
 from cco_knowledge.rpc.system import Host
 from cco_knowledge.service import KnowledgeService
+from cco_knowledge.shares import BUSY_MS, Shares
 from cco_knowledge.turns import ORIGIN
 
 MAX_REQUEST_BYTES = 16 << 20
 _SMALL_ANSWER_BYTES = 64 << 10
 """Of which there is always room for as many as there can be calls."""
-_BUSY_MS = 1000
 
 
 @dataclass(slots=True)
@@ -80,7 +79,7 @@ class Dispatcher:
         """The response, or None where the message asks for none."""
         try:
             arrival.caller.check_size(len(raw))
-            async with self._intake.turn(arrival.caller.origin, len(raw)):
+            async with self._intake.turn(len(raw)):
                 message = envelope.parse(raw)
         except (Unauthorized, WireError) as error:
             return self.refuse(to_wire(error), arrival)
@@ -110,7 +109,7 @@ class Dispatcher:
     def _admit(self, arrival: Arrival) -> None:
         peer = arrival.caller.origin.peer
         if not self.calls_share.fits(peer, 1):
-            raise Overloaded("Too many calls are at work.", retry_after_ms=_BUSY_MS)
+            raise Overloaded("Too many calls are at work.", retry_after_ms=BUSY_MS)
         self.calls_share.take(peer, 1)
         arrival.held.calls += 1
 
@@ -121,7 +120,7 @@ class Dispatcher:
             if arrival.held.answer_bytes + n_bytes > MAX_ANSWER_BYTES:
                 raise answer_too_large()
             if not self.answers_share.fits(peer, n_bytes):
-                raise Overloaded("Read the answers that wait first.", retry_after_ms=_BUSY_MS)
+                raise Overloaded("Read the answers that wait first.", retry_after_ms=BUSY_MS)
         self.answers_share.take(peer, n_bytes)
         arrival.held.answer_bytes += n_bytes
         return response

@@ -2,16 +2,20 @@
 
 import array
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError
+from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError, NotFound
 from cco_knowledge.rpc import answers, cursor, params, reading, results
 from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
 from cco_knowledge.sessions import briefing
+from cco_knowledge.turns import ORIGIN
 from cco_knowledge.types import Entry, Filters
+
+_log = logging.getLogger(__name__)
 
 
 async def store(service: KnowledgeService, given: params.StoreParams) -> results.Stored:
@@ -91,6 +95,23 @@ async def get(service: KnowledgeService, given: params.GetParams) -> results.Fou
 
 async def update(service: KnowledgeService, given: params.UpdateParams) -> results.Updated:
     return {"id": given.id, "updated": await service.update(given.id, given.changes())}
+
+
+async def reveal(service: KnowledgeService, given: params.RevealParams) -> results.Revealed:
+    """Each time it is asked for is in the log; an id that nothing has may be any text."""
+    entry_id, outcome = given.id, "failed"
+    try:
+        value, outcome = await service.reveal(given.id), "revealed"
+    except KnowledgeError as error:
+        outcome = error.reason
+        if isinstance(error, NotFound):
+            entry_id = "(unknown)"
+        raise
+    finally:
+        _log.info(
+            "credential %s, asked for by process %s: %s", entry_id, ORIGIN.get().peer, outcome
+        )
+    return {"value": value}
 
 
 async def delete(service: KnowledgeService, given: params.DeleteParams) -> results.Deleted:

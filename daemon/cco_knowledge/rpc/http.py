@@ -54,7 +54,7 @@ class HttpServer(web.Server):
         self._on_progress = on_progress
         self._metrics = metrics
 
-    def protocol(self, peer: Peer, origin: Origin) -> RequestHandler:
+    def protocol(self, peer: Peer, origin: Origin) -> "_Handler":
         handler = _Handler(
             self,
             loop=asyncio.get_running_loop(),
@@ -170,9 +170,12 @@ class _Handler(RequestHandler):
     """Of the call at hand."""
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self.abandon()
+        super().connection_lost(exc)
+
+    def abandon(self) -> None:
         if self.arrival is not None:
             self.arrival.held.abandon()
-        super().connection_lost(exc)
 
     def eof_received(self) -> None:
         """Nothing more comes; aiohttp closes after the request at hand."""

@@ -143,6 +143,13 @@ METHODS: dict[str, Method] = {
         errors=_EMBEDS,
         role="reader",
     ),
+    "knowledge.reveal": Method(
+        "Tell the value of a sealed credential; the log keeps who asked for which.",
+        params.RevealParams,
+        results.Revealed,
+        handlers.reveal,
+        errors=("not_found", "conflict"),
+    ),
     "knowledge.delete": Method(
         "Delete entries by their ids, or what filters select, if it is as many as you say.",
         params.DeleteParams,
@@ -255,6 +262,13 @@ SYSTEM: dict[str, DaemonMethod] = {
         params.NoParams,
         results.Job,
         upkeep.verify,
+        errors=("unavailable", "conflict"),
+    ),
+    "system.scrub": DaemonMethod(
+        "Find secrets in what is stored and remove every byte of them, backups too, as a job.",
+        params.ScrubParams,
+        results.Job,
+        upkeep.scrub,
         errors=("unavailable", "conflict"),
     ),
     "job.list": DaemonMethod(

@@ -1,6 +1,7 @@
 """One JSON value a line, both ways. Responses may come in any order."""
 
 import asyncio
+import re
 import time
 
 from cco_knowledge.errors import Overloaded
@@ -9,11 +10,11 @@ from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.stall import Stall
+from cco_knowledge.shares import BUSY_MS
 
 _MAX_CALLS_AT_ONCE = 16
 """On one connection; further lines wait, and nothing more is read until an answer is out."""
-_SPACE = b" \t\r\n"
-_BUSY_MS = 1000
+_BLANK_LINES = re.compile(rb"(?:[ \t\r]*+\n)+")
 
 
 class NdjsonConnection:
@@ -66,10 +67,14 @@ class NdjsonConnection:
     def connection_lost(self, _exc: Exception | None) -> None:
         """Nobody reads the answers any more. A store that was sent is stored all the same."""
         self._is_ended = True
-        for arrival in self._calls.values():
-            arrival.held.abandon()
+        self.abandon()
         self._is_writable.set()
         self._go_on()
+
+    def abandon(self) -> None:
+        """What would only be read for this peer need not be read."""
+        for arrival in self._calls.values():
+            arrival.held.abandon()
 
     def pause_writing(self) -> None:
         """The peer does not read its answers: then neither do we read its requests."""
@@ -92,12 +97,11 @@ class NdjsonConnection:
 
     def _find_line(self, searched: int) -> None:
         """Looks only at what is new. Empty lines are nothing."""
-        if self._unread[:1] and self._unread[0] in _SPACE and not self._is_skipping:
-            before = len(self._unread)
-            self._unread = self._unread.lstrip(_SPACE)
-            self._give_back(before - len(self._unread))
-            searched = max(0, searched - (before - len(self._unread)))
         self._line_end = self._unread.find(b"\n", searched)
+        if self._line_end >= 0 and not self._is_skipping and (n_blank := _blank(self._unread)):
+            del self._unread[:n_blank]
+            self._give_back(n_blank)
+            self._line_end = self._unread.find(b"\n")
         if self._line_end >= 0 or self._is_skipping:
             return
         if len(self._unread) > MAX_REQUEST_BYTES:
@@ -181,10 +185,16 @@ class NdjsonConnection:
             self._transport.close()
 
 
+def _blank(data: bytearray) -> int:
+    """How many bytes of empty lines it begins with."""
+    blank = _BLANK_LINES.match(data)
+    return blank.end() if blank else 0
+
+
 def too_large() -> WireError:
     return WireError("too_large", f"A request has at most {MAX_REQUEST_BYTES} bytes.")
 
 
 def too_much_unanswered() -> WireError:
-    waiting = Overloaded("Too much waits to be answered.", retry_after_ms=_BUSY_MS)
+    waiting = Overloaded("Too much waits to be answered.", retry_after_ms=BUSY_MS)
     return to_wire(waiting)

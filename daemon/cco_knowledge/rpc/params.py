@@ -4,6 +4,7 @@ msgspec checks them, see `rpc.reading`, before a handler is called.
 The order of a struct's fields is the order of positional params.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from cco_knowledge.rpc.reading import (
     encoded_metadata,
     json_of,
     not_before,
+    sealed_value,
     timestamp_of,
 )
 from cco_knowledge.search.searcher import Mode
@@ -32,6 +34,9 @@ Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_FIELD_MAX_CHARACTE
 OneOrMore = Field | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=1000)]
 Ids = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=1000)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=100), about("At most so many hits.")]
+Sealed = Annotated[
+    str | None, about("The value of a credential as an export has it: encrypted, in base64.")
+]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 OrderBy = Literal["timestamp", "id", "type", "project_id", "session_id", "agent"]
 
@@ -46,6 +51,10 @@ class NoParams(Params, frozen=True):
 
 class AuthenticateParams(Params, frozen=True):
     token: Annotated[str, msgspec.Meta(max_length=256), about("What `kmctl token create` printed.")]
+
+
+class ScrubParams(Params, frozen=True):
+    dry_run: Annotated[bool, about("Only tell what is found, and change nothing.")] = False
 
 
 class JobParams(Params, frozen=True):
@@ -153,6 +162,10 @@ class ImportItem(StoreParams, frozen=True):
         Migration | None,
         about("Whence it came, if a migration brought it: it is kept as it is, see `OldRecord`."),
     ] = None
+    sealed: Sealed = None
+
+    def new_entry(self) -> NewEntry:
+        return replace(super().new_entry(), sealed=sealed_value(self.sealed))
 
 
 class ImportParams(Params, frozen=True):
@@ -194,6 +207,7 @@ class OldRecord(Params, frozen=True, kw_only=True):
     timestamp: Annotated[Moment, about("When, RFC 3339.")]
     metadata: Annotated[dict[str, Any], about("The metadata it had, of any size.")] = {}
     record: Annotated[Field, about("A digest of the old record, so that it comes only once.")]
+    sealed: Sealed = None
 
     def entry(self, run: str) -> Entry:
         check_depth(self.metadata)
@@ -208,6 +222,7 @@ class OldRecord(Params, frozen=True, kw_only=True):
             metadata=json_of(self.metadata),
             migration_run=run,
             migration_record=self.record,
+            sealed=sealed_value(self.sealed),
         )
 
 
@@ -285,6 +300,10 @@ class UpdateParams(Params, frozen=True):
         if self.metadata is not None:
             changes["metadata"] = encoded_metadata(self.metadata)
         return changes
+
+
+class RevealParams(Params, frozen=True):
+    id: Annotated[Field, about("The credential whose value is wanted.")]
 
 
 class DeleteParams(FilterParams, frozen=True):

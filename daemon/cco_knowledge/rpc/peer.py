@@ -1,5 +1,6 @@
 """The process at the other end of a socket, as the kernel tells it."""
 
+import select
 import socket
 import struct
 import sys
@@ -34,3 +35,12 @@ def peer_of(connected: socket.socket) -> Peer:
     except OSError:
         return Peer()
     return Peer(int(pid), int(uid))
+
+
+def has_hung_up(descriptor: int) -> bool:
+    """Whether it reads no more either, as opposed to having sent all. Known on Linux only."""
+    if sys.platform != "linux":
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))

@@ -4,6 +4,9 @@ msgspec does most of it; `read` gives its errors a field and treats "" and null 
 All of these raise InvalidInput, whose `field` names the param.
 """
 
+import base64
+import binascii
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 
+from cco_knowledge.credentials.vault import is_sealed
 from cco_knowledge.errors import InvalidInput
 from cco_knowledge.timestamps import format_timestamp
 
@@ -101,6 +105,16 @@ def encoded_metadata(metadata: dict[str, Any]) -> bytes:
             field="metadata",
         )
     return encoded
+
+
+def sealed_value(encoded: str | None) -> bytes | None:
+    if encoded is None:
+        return None
+    with contextlib.suppress(binascii.Error, ValueError):
+        sealed = base64.b64decode(encoded, validate=True)
+        if is_sealed(sealed):
+            return sealed
+    raise InvalidInput("`sealed` is not as an export writes it.", field="sealed")
 
 
 def json_of(metadata: dict[str, Any]) -> bytes:

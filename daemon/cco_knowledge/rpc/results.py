@@ -35,6 +35,16 @@ class Stored(TypedDict):
         list[Similar],
         about("Older ones of the same project and type that nearly say the same, nearest first."),
     ]
+    sealed: NotRequired[
+        Annotated[
+            bool,
+            about("Of a credential: its value is sealed; false where none was found in it."),
+        ]
+    ]
+
+
+class Revealed(TypedDict):
+    value: Annotated[str, about("The secret; several are lines, in the order of their marks.")]
 
 
 class Error(TypedDict):
@@ -74,6 +84,12 @@ class Entry(TypedDict):
         str | None, about("The id of the newest entry of those that replaced this one.")
     ]
     migration: NotRequired[Annotated[Migration, about("Where a migration brought it.")]]
+    sealed: NotRequired[
+        Annotated[
+            str,
+            about("Where the text holds `[sealed]`: the value, encrypted; see `knowledge.reveal`."),
+        ]
+    ]
 
 
 class Standing(TypedDict):
@@ -273,6 +289,10 @@ class Status(TypedDict):
     ]
     rss_bytes: Annotated[int | None, about("Memory that the process holds.")]
     backups: Annotated[Backups | None, about("Of the store; null while it loads.")]
+    credential_key: Annotated[
+        Literal["ready", "unused", "missing", "damaged", "other"] | None,
+        about("Of the sealed values; `other`: not the one that sealed them. Null while it loads."),
+    ]
 
 
 class Authenticated(TypedDict):
@@ -300,7 +320,7 @@ class JobFailure(TypedDict):
 class Job(TypedDict):
     id: Annotated[str, about("Its id.")]
     kind: Annotated[
-        str, about("What it does: `import`, `migrate`, `optimize`, `verify`, `backup`.")
+        str, about("What it does: `import`, `migrate`, `optimize`, `verify`, `backup`, `scrub`.")
     ]
     state: Annotated[
         Literal["receiving", "running", "done", "failed", "cancelled", "interrupted"],

@@ -31,6 +31,20 @@ async def verify(host: Host, given: params.NoParams, caller: Caller) -> results.
     return begun(host, "verify", work, caller)
 
 
+async def scrub(host: Host, given: params.ScrubParams, caller: Caller) -> results.Job:
+    from cco_knowledge.scrubbing.scrub import Scrub  # few ever scrub
+    from cco_knowledge.scrubbing.table import Cleaner
+
+    parts = await host.parts()
+    run = Scrub(parts.home, parts.store, parts.backups, Cleaner(parts.engine, parts.vault))
+
+    async def work(advance: Advance) -> dict[str, Any]:
+        done: dict[str, Any] = msgspec.to_builtins(await run.run(advance, dry_run=given.dry_run))
+        return done
+
+    return begun(host, "scrub", work, caller)
+
+
 def maintenance_of(work: StoreWork) -> results.Maintenance:
     return {
         "compactions": work.compactions,

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from cco_knowledge import __version__, faults
 from cco_knowledge.backups import files, shelf
 from cco_knowledge.backups.manifest import (
@@ -58,6 +60,30 @@ async def back_up(
             scanned = await _scanned(unfinished, n_rows)
             manifest = _manifest(moment, kind, scanned, found)
             return await _in_thread(_complete, unfinished, manifest)
+
+
+async def rebuilt(backup: Backup, change: Callable[[Path], Awaitable[None]]) -> Backup:
+    """The backup with its table as `change` leaves it, in its place; it is never gone meanwhile.
+
+    Raises:
+        StoreFailed, StorageFull: the backup is what it was.
+    """
+    with translated("backup"):
+        folder = backup.path.parent
+        with files.unfinished_folder(folder, UNFINISHED) as unfinished:
+            await _in_thread(_link, backup.path, unfinished)
+            await change(unfinished)
+            found = await _read_back(unfinished, lambda _done, _total: None)
+            old = backup.manifest
+            scanned = await _scanned(unfinished, old.rows)
+            made = datetime.fromisoformat(old.created)
+            manifest = _manifest(made, old.kind, scanned, found)
+            manifest = msgspec.structs.replace(manifest, software=old.software)
+            new = await _in_thread(_complete, unfinished, manifest)
+        await _in_thread(shelf.remove, backup)
+        path = await _in_thread(new.path.rename, backup.path)
+        await _in_thread(files.sync_folder, folder)
+        return Backup(path, manifest)
 
 
 def _link(data: Path, target: Path) -> None:

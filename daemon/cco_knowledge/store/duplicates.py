@@ -1,15 +1,16 @@
 """What becomes of each draft, given what is stored. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from cco_knowledge.credentials.vault import value_digest
 from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.store.interface import Draft, Stored
 from cco_knowledge.store.metadata import canonical_json
 from cco_knowledge.store.schema import content_digest
-from cco_knowledge.types import Entry
+from cco_knowledge.types import EmbeddedEntry, Entry
 
 
 @dataclass(slots=True)
@@ -73,6 +74,43 @@ def decide(drafts: Sequence[Draft], known: Known) -> Decided:
     return Decided(new, outcomes, successors)
 
 
+def marked(embedded: EmbeddedEntry, successors: Mapping[str, Entry]) -> EmbeddedEntry:
+    """As it is stored, where a later one of the same commit replaces it."""
+    by = successors.get(embedded.entry.id)
+    if by is None:
+        return embedded
+    entry = replace(embedded.entry, superseded_by=by.id, superseded_at=by.timestamp)
+    return replace(embedded, entry=entry)
+
+
+def unchanged(
+    changes: Mapping[str, tuple[Entry, EmbeddedEntry]], stored: Iterable[Entry]
+) -> list[EmbeddedEntry]:
+    """Of those that are stored as they were before, what they become; marks are as stored."""
+    rows = []
+    for entry in stored:
+        before, after = changes[entry.id]
+        by, at = entry.superseded_by, entry.superseded_at
+        if replace(before, superseded_by=by, superseded_at=at) == entry:
+            marked = replace(after.entry, superseded_by=by, superseded_at=at)
+            rows.append(replace(after, entry=marked))
+    return rows
+
+
+def keys_of(entry: Entry) -> list[str | bytes]:
+    """What makes an entry the same as another; the values of the columns that are looked up."""
+    keys = [entry.id, content_digest(entry), entry.migration_record]
+    return [key for key in keys if key is not None]
+
+
+def first_kept(target: str, pointers: Mapping[str, str], gone: set[str]) -> str | None:
+    """Along the chain of successors; None where it ends among those that go."""
+    following: str | None = target
+    while following in gone:
+        following = pointers.get(following)
+    return following
+
+
 def _outcome(draft: Draft, known: Known) -> Stored | Exception:
     entry = draft.embedded.entry
     missing = [one for one in draft.supersedes if not _may_replace(draft, one, known)]
@@ -123,7 +161,14 @@ def _is_same(one: Entry, other: Entry, *, with_timestamp: bool) -> bool:
     fields = ("text", "type", "project_id", "session_id", "agent")
     if any(getattr(one, name) != getattr(other, name) for name in fields):
         return False
+    if _value(one) != _value(other):
+        return False
     return _canonical(one.metadata) == _canonical(other.metadata)
+
+
+def _value(entry: Entry) -> bytes | None:
+    """What equal sealed values have in common; each sealing of one differs."""
+    return None if entry.sealed is None else value_digest(entry.sealed)
 
 
 def _canonical(metadata: bytes) -> bytes:

@@ -110,5 +110,10 @@ class Disk:
                     size_bytes += Path(folder, name).stat().st_size
         return size_bytes, n_versions
 
+    def table_files(self) -> set[Path]:
+        """All that LanceDB never writes to again."""
+        found = (Path(folder, name) for folder, _, names in os.walk(self.table) for name in names)
+        return {file for file in found if file.suffix != ".json"}
+
     def close(self) -> None:
         os.close(self._descriptor)

@@ -182,6 +182,11 @@ class Store(Protocol):
         """All that stored entries have had since the start."""
         ...
 
+    @property
+    def key_ids(self) -> Collection[bytes]:
+        """Of all keys that stored values have been sealed with since the start."""
+        ...
+
     async def migrated(self, records: Sequence[str]) -> dict[str, Stored]:
         """Which of these records a migration has brought, as outcomes of storing them again."""
         ...

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from cco_knowledge import faults
+from cco_knowledge.credentials.vault import key_id_of
 from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
@@ -24,6 +25,7 @@ from cco_knowledge.store.maintenance import Maintenance
 from cco_knowledge.store.mending import Mending
 from cco_knowledge.store.native import Scannable
 from cco_knowledge.store.reads import LanceReads
+from cco_knowledge.store.renewal import renew
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.upsert import upsert
 from cco_knowledge.store.verification import Verification
@@ -52,6 +54,11 @@ class LanceStore(LanceReads):
             if key is not None
         )
         self._types = {one for batch in opened.keys for one in batch.column("type").to_pylist()}
+        self._key_ids = {
+            key_id_of(sealed)
+            for batch in opened.keys
+            for sealed in batch.column("sealed").drop_null().to_pylist()
+        }
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         # One of its own: what is asked of the store is answered while a write hangs.
         self._measuring_thread = ThreadPoolExecutor(1, thread_name_prefix="measuring")
@@ -71,22 +78,25 @@ class LanceStore(LanceReads):
         *,
         durability: Durability = "full",
         in_doubt: bool = False,
+        is_copy: bool = False,
     ) -> Self:
         """Open the table, or make it, and prove by a scan that it can be read.
 
         `in_doubt`: who had it last did not end cleanly, so every row is read. A damaged table is
-        set back to its newest version that is whole.
+        set back to its newest version that is whole. `is_copy`: one that is upgraded without a
+        backup, because it is one.
 
         Raises:
             StartRefused: another model's store, another schema, or one that cannot be read.
         """
         opening.make_folder(folder)
         disk = Disk(folder)
-        disk.room.make_way()
         place = opening.Folder(folder, cache_bytes)
-        store = cls(place, await place.open(model, disk, in_doubt=in_doubt), disk, durability)
+        if not is_copy:
+            disk.room.keep_ballast()
+        opened = await place.open(model, disk, in_doubt=in_doubt, is_copy=is_copy)
+        store = cls(place, opened, disk, durability)
         await store._begin()
-        disk.room.take_ballast()
         return store
 
     async def _begin(self) -> None:
@@ -99,6 +109,10 @@ class LanceStore(LanceReads):
     @property
     def types(self) -> Collection[str]:
         return self._types
+
+    @property
+    def key_ids(self) -> Collection[bytes]:
+        return self._key_ids
 
     @property
     def is_alive(self) -> bool:
@@ -155,6 +169,27 @@ class LanceStore(LanceReads):
             self._learn(changed)
 
         await self._change(apply)
+
+    async def rewrite(self, changes: Mapping[str, tuple[Entry, EmbeddedEntry]]) -> list[str]:
+        """Those that are still what they were, in one commit; their ids. By id: before, after."""
+
+        async def apply() -> list[str]:
+            same = duplicates.unchanged(changes, await self.get(list(changes)))
+            if same:
+                await upsert(self._table, self._schema, [await self._to_batch(same)])
+            for embedded in same:
+                self._learn(embedded)
+            return [embedded.entry.id for embedded in same]
+
+        return await self._change(apply)
+
+    async def renew(self) -> None:
+        """Write every file anew and remove all others: nothing is left of what rows once held.
+
+        Raises:
+            StorageFull, StoreFailed: the table is whole; old files may still be there.
+        """
+        await self._maintenance.renew(lambda: renew(self._folder))
 
     async def delete(self, ids: Sequence[str], filters: Filters = ANY) -> int:
         condition = both(one_of("id", ids), self._predicate(filters))
@@ -252,7 +287,7 @@ class LanceStore(LanceReads):
 
     async def _write(self, decided: duplicates.Decided) -> None:
         """The new rows, and the marks on those that they replace: one commit."""
-        new = [_marked(draft.embedded, decided.successors) for draft in decided.new]
+        new = [duplicates.marked(draft.embedded, decided.successors) for draft in decided.new]
         batch = await self._to_batch(new)
         for embedded in new:
             self._learn(embedded)
@@ -278,7 +313,9 @@ class LanceStore(LanceReads):
         """The stored entries that share an id or the content with a draft, or that it replaces."""
         entries = [draft.embedded.entry for draft in drafts]
         replaced = [entry_id for draft in drafts for entry_id in draft.supersedes]
-        if not replaced and not any(key in self._seen for e in entries for key in _keys(e)):
+        if not replaced and not any(
+            key in self._seen for e in entries for key in duplicates.keys_of(e)
+        ):
             return duplicates.Known([])
         digests = ", ".join(f"X'{schema.content_digest(e).hex()}'" for e in entries)
         same = [
@@ -319,7 +356,7 @@ class LanceStore(LanceReads):
         moved: dict[str | None, list[str]] = {}
         for entry_id, target in pointers.items():
             if target in gone and entry_id not in gone:
-                moved.setdefault(_first_kept(target, pointers, gone), []).append(entry_id)
+                moved.setdefault(duplicates.first_kept(target, pointers, gone), []).append(entry_id)
         for kept, ids in moved.items():
             changes = (
                 {"superseded_by": quoted(kept)}
@@ -332,9 +369,11 @@ class LanceStore(LanceReads):
 
     def _learn(self, embedded: EmbeddedEntry) -> None:
         """What later reads and stores cannot leave out any more."""
-        for key in _keys(embedded.entry):
+        for key in duplicates.keys_of(embedded.entry):
             self._seen.add(key)
         self._types.add(embedded.entry.type)
+        if embedded.entry.sealed is not None:
+            self._key_ids.add(key_id_of(embedded.entry.sealed))
         self._has_passages |= len(embedded.passages) > 1
         self._has_superseded |= embedded.entry.superseded_by is not None
 
@@ -401,26 +440,3 @@ class LanceStore(LanceReads):
             return schema.to_batch(entries, self._schema)
 
         return await asyncio.get_running_loop().run_in_executor(self._disk_thread, work)
-
-
-def _keys(entry: Entry) -> list[str | bytes]:
-    """The values of `opening.KEY_COLUMNS`."""
-    keys = [entry.id, schema.content_digest(entry), entry.migration_record]
-    return [key for key in keys if key is not None]
-
-
-def _marked(embedded: EmbeddedEntry, successors: Mapping[str, Entry]) -> EmbeddedEntry:
-    """As it is stored, where a later one of the same commit replaces it."""
-    by = successors.get(embedded.entry.id)
-    if by is None:
-        return embedded
-    entry = replace(embedded.entry, superseded_by=by.id, superseded_at=by.timestamp)
-    return replace(embedded, entry=entry)
-
-
-def _first_kept(target: str, pointers: Mapping[str, str], gone: set[str]) -> str | None:
-    """Along the chain of successors; None where it ends among those that go."""
-    following: str | None = target
-    while following in gone:
-        following = pointers.get(following)
-    return following

@@ -116,6 +116,10 @@ class LimitedStore:
         """None beyond those that the configuration lists: others may be another project's."""
         return ()
 
+    @property
+    def key_ids(self) -> Collection[bytes]:
+        return self._store.key_ids
+
     async def migrated(self, records: Sequence[str]) -> dict[str, Stored]:  # noqa: ARG002
         """A migration keeps the ids of old records, so it is refused as a chosen id is."""
         raise _no_chosen_id()

@@ -12,17 +12,16 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol
 
 from cco_knowledge import faults, process_memory
-from cco_knowledge.errors import KnowledgeError, StorageFull, Unavailable
+from cco_knowledge.errors import KnowledgeError, StorageFull, StoreFailed, Unavailable
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.forcing import Forcing
-
-_T = TypeVar("_T")
 
 _MAX_COMMITS = 256
 _QUIET_S = 1.0
@@ -33,6 +32,8 @@ _ROOM_FACTOR = 1.25
 """Old and new files are there together for a moment: measured, the table and its indexes once, and
 the indexes once more."""
 _KEPT_WITHOUT_LINKS_MS = 2 * 60 * 1000
+_RENEWAL_TRIES = 3
+"""LanceDB goes by the clock when it removes what is old, and a clock may jump."""
 _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
 
@@ -148,6 +149,29 @@ class Maintenance:
         advance(_FOLDS * n_rows // (_FOLDS + 1), n_rows)
         await self._to_the_end(self._fold_alone())
         advance(n_rows, n_rows)
+
+    async def renew(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Let `write` write the whole table anew, then prove that no file of before is left.
+
+        Raises:
+            StorageFull, StoreFailed: the table is whole; old files may still be there.
+        """
+        before: set[Path] = set()
+
+        async def work() -> None:
+            before.update(await asyncio.to_thread(self._disk.table_files))
+            with translated("renewal"):
+                self._check_room(int((await self._owner.table().stats())["total_bytes"]))
+                await write()
+            await self._reopen()
+            await self._forcing.force(self._owner.table())
+
+        await self._owner.alone(work)
+        for _ in range(_RENEWAL_TRIES):
+            await self._to_the_end(self._fold_alone())
+            if before.isdisjoint(await asyncio.to_thread(self._disk.table_files)):
+                return
+        raise StoreFailed("Old files of the table could not be removed yet. Try again.")
 
     async def close(self) -> None:
         """Finish what was begun; nothing begins any more. The writer has to go on until then."""

@@ -35,7 +35,9 @@ class Folder:
         path = str(self.path)
         return await lance.connect(path, None, None, None, None, None, None, None, session)
 
-    async def open(self, model: ModelIdentity, disk: Disk, *, in_doubt: bool) -> "Opened":
+    async def open(
+        self, model: ModelIdentity, disk: Disk, *, in_doubt: bool, is_copy: bool
+    ) -> "Opened":
         """The table as it is, or made, or healed, in the present schema, with sound indexes.
 
         Raises:
@@ -50,11 +52,13 @@ class Folder:
                 if in_doubt:
                     await heal()
                 try:
-                    connection, table = await self._open_table(model)
+                    connection, table = await self._open_table(model, is_copy=is_copy)
                     keys = await _keys(table)
                 except (RuntimeError, ValueError, OSError):
+                    if is_copy:
+                        raise
                     await heal()
-                    connection, table = await self._open_table(model)
+                    connection, table = await self._open_table(model, is_copy=is_copy)
                     keys = await _keys(table)
                 # Indexes that were being written when power was lost may have holes.
                 damaged = (
@@ -81,20 +85,20 @@ class Folder:
             table = await connection.create_empty_table(
                 TABLE, "create", schema.table_schema(model), None, None, None
             )
-            await _ensure_primary_key(table)
+            await ensure_primary_key(table)
             await indexes.ensure_indexes(table)
             table.close()
             connection.close()
             disk.sync()
             (unfinished / TABLE_FOLDER).rename(disk.table)
 
-    async def _open_table(self, model: ModelIdentity) -> tuple[Any, Any]:
+    async def _open_table(self, model: ModelIdentity, *, is_copy: bool) -> tuple[Any, Any]:
         connection = await self.connect()
         table = await reopen_table(connection)
         version = schema.check_schema(await table.schema(), model)
         if version < schema.SCHEMA_VERSION:
-            await upgrade(table, version, model, self.path)
-        await _ensure_primary_key(table)
+            await upgrade(table, version, model, None if is_copy else self.path)
+        await ensure_primary_key(table)
         await indexes.ensure_indexes(table)
         return connection, table
 
@@ -105,7 +109,7 @@ class Opened:
     table: Any
     schema: Any
     keys: list[Any]
-    """Batches of `KEY_COLUMNS` and the type, of all rows."""
+    """Batches of `KEY_COLUMNS`, the type and the sealed value, of all rows."""
     n_rebuilt: int
     """Indexes that were damaged."""
 
@@ -125,7 +129,7 @@ async def reopen_table(connection: Any) -> Any:
     return await connection.open_table(TABLE, None, None, None, None)
 
 
-async def _ensure_primary_key(table: Any) -> None:
+async def ensure_primary_key(table: Any) -> None:
     """Without it LanceDB's upserts duplicate new keys silently (lancedb#2463)."""
     if not (await table.schema()).field("id").metadata:
         await table.set_unenforced_primary_key(["id"])
@@ -134,5 +138,5 @@ async def _ensure_primary_key(table: Any) -> None:
 async def _keys(table: Any) -> list[Any]:
     """In one scan, which also shows that the table can be read."""
     query = table.query()
-    query.select_columns([*KEY_COLUMNS, "type"])
+    query.select_columns([*KEY_COLUMNS, "type", "sealed"])
     return [batch async for batch in await query.execute(None, None)]

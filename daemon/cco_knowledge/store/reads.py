@@ -2,33 +2,58 @@
 
 import asyncio
 import contextlib
+import functools
+import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from cco_knowledge.errors import MAX_ANSWER_BYTES, answer_too_large
+from cco_knowledge.shares import Shares
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import ANY, Page
 from cco_knowledge.store.native import pa, panics_caught
+from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals, Vector
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
+_LEAST_AT_ONCE = 4
 _HAS_PASSAGES = "passages IS NOT NULL"
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
 _SCAN_BATCH_ROWS = 8192
+_LARGE_BYTES = 1 << 20
+"""From here on it takes long to make entries of rows, and JSON of entries."""
+_WAITING_BYTES = 256 << 20
 _ANSWER_BATCH_ROWS = 64
 """Of the longest texts these are 16 MiB."""
 _MATCH_COLUMNS = ["id", "timestamp"]
 
 
+def _in_turn(
+    read: Callable[Concatenate["LanceReads", _P], Awaitable[_T]],
+) -> Callable[Concatenate["LanceReads", _P], Coroutine[Any, Any, _T]]:
+    """LanceDB itself begins all at once, and each takes as long as all together."""
+
+    @functools.wraps(read)
+    async def in_turn(self: "LanceReads", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        async with self._semaphore.place():
+            return await read(self, *args, **kwargs)
+
+    return in_turn
+
+
 class LanceReads:
-    """The reading half of `store.interface.Store`."""
+    """The reading half of `store.interface.Store`. Callers take turns."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
+        self._large = Pace()
+        self._share = Shares(_WAITING_BYTES)
+        self._semaphore = FairSemaphore(max(_LEAST_AT_ONCE, 2 * (os.cpu_count() or 1)))
         self._has_passages = False
         self._has_superseded = False
 
@@ -37,11 +62,13 @@ class LanceReads:
         self._has_passages = await self._table.count_rows(_HAS_PASSAGES) > 0
         self._has_superseded = await self._table.count_rows(_IS_SUPERSEDED) > 0
 
+    @_in_turn
     async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
         if not limit:
             return []
         return await self._nearest(vector, self._predicate(filters), limit)
 
+    @_in_turn
     async def terms_of(self, found: Sequence[Match]) -> dict[str, list[str]]:
         if not found:
             return {}
@@ -52,6 +79,7 @@ class LanceReads:
         rows = (row for batch in batches for row in batch.to_pylist())
         return {row["id"]: row["terms"].split(" ") for row in rows}
 
+    @_in_turn
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
         if not found:
             return {}
@@ -67,6 +95,7 @@ class LanceReads:
                 cosines[match.id] = max(match.score, cosines.get(match.id, match.score))
         return cosines
 
+    @_in_turn
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         if not terms:
             return []
@@ -80,6 +109,7 @@ class LanceReads:
         with translated("search"):
             return _matches(await self._rows(lambda: query.execute(None, None)), "_score")
 
+    @_in_turn
     async def embedded(
         self, ids: Sequence[str], filters: Filters = ANY, found: Sequence[Match] = ()
     ) -> list[EmbeddedEntry]:
@@ -95,7 +125,7 @@ class LanceReads:
 
     async def count(self, filters: Filters) -> int:
         with translated("query"):
-            return await self._count(self._predicate(filters))
+            return await self._counted(self._predicate(filters))
 
     async def query(
         self,
@@ -113,9 +143,8 @@ class LanceReads:
         query.order_by(_ordering(order_by, descending=descending))
         query.limit(limit + 1)
         with translated("query"):
-            total = await self._count(condition)
-            batches = await self._collect_answer(query)
-            entries = [e for batch in batches for e in schema.to_entries(batch)]
+            total = await self._counted(condition)
+            entries = await self._answer(query)
         page = entries[:limit]
         more = len(entries) > limit
         last = page[-1] if more else None
@@ -131,11 +160,11 @@ class LanceReads:
         _where(query, both(one_of("id", ids), self._predicate(filters)))
         query.select_columns(list(schema.ENTRY_COLUMNS))
         with translated("get"):
-            batches = await self._collect_answer(query)
-        entries = [entry for batch in batches for entry in schema.to_entries(batch)]
+            entries = await self._answer(query)
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
+    @_in_turn
     async def replaced_by(self, ids: Sequence[str], filters: Filters = ANY) -> dict[str, list[str]]:
         if not (ids and self._has_superseded):
             return {}
@@ -147,10 +176,12 @@ class LanceReads:
             found.setdefault(successor, []).append(replaced)
         return found
 
+    @_in_turn
     async def find_ids(self, filters: Filters) -> list[str]:
         with translated("query"):
             return await self._ids(self._predicate(filters))
 
+    @_in_turn
     async def totals(self, filters: Filters) -> Totals:
         """One scan of four columns, a batch at a time."""
         query = self._table.query()
@@ -193,12 +224,28 @@ class LanceReads:
         distances = _matches(await self._rows(query.execute), "_distance")
         return [replace(match, score=1.0 - match.score) for match in distances]
 
+    @_in_turn
+    async def _counted(self, condition: str | None) -> int:
+        return await self._count(condition)
+
     async def _count(self, condition: str | None) -> int:
         return int(await self._read(lambda: self._table.count_rows(condition)))
 
     async def _entries(self, condition: str | None) -> list[Entry]:
         batches = await self._select(schema.ENTRY_COLUMNS, condition)
         return [entry for batch in batches for entry in schema.to_entries(batch)]
+
+    async def _answer(self, query: Any) -> list[Entry]:
+        """All rows of what goes to a caller. Raises TooLarge before the memory is spent."""
+        self._large.note_origin()
+        async with self._semaphore.place():
+            batches = await self._collect_answer(query)
+        n_bytes = sum(batch.nbytes for batch in batches)
+        if n_bytes < _LARGE_BYTES:
+            return _entries_of(batches)
+        with self._share.taken(ORIGIN.get().peer, n_bytes):
+            async with self._large.turn():
+                return _entries_of(batches)
 
     async def _ids(self, condition: str | None) -> list[str]:
         batches = await self._select(["id"], condition)
@@ -244,8 +291,6 @@ class LanceReads:
         return await self._rows(lambda: query.execute(_SCAN_BATCH_ROWS, None))
 
     async def _collect_answer(self, query: Any) -> list[Any]:
-        """What goes to a caller as a whole. Raises TooLarge before the memory is spent."""
-
         async def batches() -> list[Any]:
             found, n_bytes = [], 0
             async for batch in await query.execute(_ANSWER_BATCH_ROWS, None):
@@ -322,3 +367,7 @@ def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
 def _where(query: Any, condition: str | None) -> None:
     if condition is not None:
         query.where(condition)
+
+
+def _entries_of(batches: Iterable[Any]) -> list[Entry]:
+    return [entry for batch in batches for entry in schema.to_entries(batch)]

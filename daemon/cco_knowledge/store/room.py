@@ -34,6 +34,7 @@ class Room:
         self.reserve_bytes = min(_RESERVE_BYTES, total_bytes // _RESERVE_PARTS)
         self.ballast_bytes = min(_BALLAST_BYTES, total_bytes // _BALLAST_PARTS)
         self._was_full = False
+        self._keeps_ballast = False
 
     def free_bytes(self) -> int:
         facts = os.statvfs(self._folder)
@@ -57,9 +58,17 @@ class Room:
                 "kept for deletes and compaction. Nothing was stored. Make room, then try again."
             )
 
+    def keep_ballast(self) -> None:
+        """From now on: where the table of a daemon is."""
+        self.make_way()
+        self._keeps_ballast = True
+        self.take_ballast()
+
     def take_ballast(self) -> None:
         """Where there is none, and room for it. Blocks for a moment."""
-        if self._ballast.exists() or self.free_bytes() < self.reserve_bytes + self.ballast_bytes:
+        if not self._keeps_ballast or self._ballast.exists():
+            return
+        if self.free_bytes() < self.reserve_bytes + self.ballast_bytes:
             return
         try:
             _allocate(self._ballast, self.ballast_bytes)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from cco_knowledge.credentials.vault import is_sealed
 from cco_knowledge.store import schema
 from cco_knowledge.store.metadata import metadata_digests
 from cco_knowledge.terms import terms
@@ -95,6 +96,7 @@ def _is_well_formed(entry: Entry) -> bool:
         and all(map(_is_timestamp, times))
         and (entry.superseded_by is None) == (entry.superseded_at is None)
         and _is_object(entry.metadata)
+        and (entry.sealed is None or is_sealed(entry.sealed))
     )
 
 

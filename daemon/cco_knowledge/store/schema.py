@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from cco_knowledge.credentials.vault import value_digest
 from cco_knowledge.errors import StartRefused
 from cco_knowledge.store.metadata import metadata_digests
 from cco_knowledge.store.native import pa
@@ -20,7 +21,7 @@ from cco_knowledge.terms import terms
 from cco_knowledge.types import EmbeddedEntry, Entry, ModelIdentity, Passage, Vector
 from cco_knowledge.vectors import cosine
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 ENTRY_COLUMNS = (
     "id",
@@ -35,6 +36,7 @@ ENTRY_COLUMNS = (
     "superseded_at",
     "migration_run",
     "migration_record",
+    "sealed",
 )
 EMBEDDED_COLUMNS = (*ENTRY_COLUMNS, "vector", "passages", "passage_spans")
 DERIVED_COLUMNS = ("content_digest", "metadata_digests", "terms")
@@ -61,6 +63,7 @@ def table_schema(model: ModelIdentity) -> Any:
             pa.field("superseded_at", pa.string()),
             pa.field("migration_run", pa.string()),
             pa.field("migration_record", pa.string()),
+            pa.field("sealed", pa.binary()),
         ],
         metadata={
             "cco.schema_version": str(SCHEMA_VERSION),
@@ -106,12 +109,14 @@ def _described(model: ModelIdentity) -> str:
 
 
 def content_digest(entry: Entry) -> bytes:
-    """Equal for the same text, type and project."""
+    """Equal for the same text, type, project and sealed value."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in (entry.type, entry.project_id, entry.text):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(8))
-        digest.update(encoded)
+    parts = [part.encode() for part in (entry.type, entry.project_id, entry.text)]
+    if entry.sealed is not None:
+        parts.append(value_digest(entry.sealed))
+    for part in parts:
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
     return digest.digest()
 
 
@@ -124,9 +129,10 @@ def to_batch(entries: Sequence[EmbeddedEntry], schema: Any) -> Any:
         **{
             name: pa.array([getattr(row, name) for row in rows], pa.string())
             for name in ENTRY_COLUMNS
-            if name != "metadata"
+            if name not in {"metadata", "sealed"}
         },
         "metadata": pa.array([row.metadata.decode() for row in rows], pa.string()),
+        "sealed": pa.array([row.sealed for row in rows], pa.binary()),
         "content_digest": pa.array(map(content_digest, rows), pa.binary(_DIGEST_BYTES)),
         "metadata_digests": pa.array(
             [metadata_digests(msgspec.json.decode(row.metadata)) for row in rows],

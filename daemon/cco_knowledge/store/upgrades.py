@@ -23,13 +23,15 @@ Columns = dict[str, Any]
 """Arrow arrays by name, of equal length."""
 
 
-async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path) -> None:
+async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path | None) -> None:
     """Rewrite all rows in one commit. Holds the whole table in memory.
+
+    `folder`: of the data, of which a backup is made before; None: this is a copy already.
 
     Raises:
         StartRefused: no backup could be made, so nothing was changed.
     """
-    backup = await _backup(table, folder)
+    backup = await _backup(table, folder) if folder else None
     columns: Columns = {}
     query = table.query()
     stream = await query.execute(None, None)
@@ -41,12 +43,13 @@ async def upgrade(table: Any, version: int, model: ModelIdentity, folder: Path) 
     present = schema.table_schema(model)
     batch = pa.record_batch([columns[name] for name in present.names], schema=present)
     await table.add(Scannable(batch), "overwrite")
-    _log.warning(
-        "the store was upgraded from schema version %d to %d; what it was is in %s",
-        version,
-        schema.SCHEMA_VERSION,
-        backup.path,
-    )
+    if backup is not None:
+        _log.warning(
+            "the store was upgraded from schema version %d to %d; what it was is in %s",
+            version,
+            schema.SCHEMA_VERSION,
+            backup.path,
+        )
 
 
 async def _backup(table: Any, data: Path) -> Backup:
@@ -80,5 +83,14 @@ def _with_migrations(columns: Columns) -> Columns:
     }
 
 
-_STEPS: tuple[Callable[[Columns], Columns], ...] = (_with_terms_and_successors, _with_migrations)
+def _with_sealed_values(columns: Columns) -> Columns:
+    """3 → 4. What older entries hold stays as it is; `kmctl scrub` seals it."""
+    return {"sealed": pa.nulls(len(columns["id"]), pa.binary())}
+
+
+_STEPS: tuple[Callable[[Columns], Columns], ...] = (
+    _with_terms_and_successors,
+    _with_migrations,
+    _with_sealed_values,
+)
 """The first one leads from version 1 to 2."""

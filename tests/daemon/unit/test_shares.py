@@ -1,6 +1,6 @@
 """Who may have how much."""
 
-from cco_knowledge.rpc.shares import Shares
+from cco_knowledge.shares import Shares
 
 
 def all_that_fits(shares: Shares, peer: int) -> int:

@@ -1,9 +1,11 @@
 """Who goes next."""
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cco_knowledge.turns import Origin, Turns
+from cco_knowledge.turns import ORIGIN, FairSemaphore, Origin, Turns
 
 ORIGINS = st.builds(Origin, st.sampled_from([None, 1, 2]), st.sampled_from([1, 2, 3]))
 
@@ -55,3 +57,42 @@ def test_each_connection_gets_its_own_in_order_and_nothing_is_lost(
         own = [number for one, number in taken if one == origin]
         assert own == sorted(own)
         assert not turns.has(origin)
+
+
+async def entering(semaphore: FairSemaphore, origin: Origin, name: str, entered: list[str]) -> None:
+    ORIGIN.set(origin)
+    await semaphore.enter()
+    entered.append(name)
+
+
+async def test_a_semaphore_lets_in_by_turns() -> None:
+    semaphore, entered = FairSemaphore(1), list[str]()
+    await semaphore.enter()
+    flood = [
+        asyncio.create_task(entering(semaphore, Origin(1, 1), f"flood {n}", entered)) for n in "ab"
+    ]
+    good = asyncio.create_task(entering(semaphore, Origin(2, 2), "good", entered))
+    await asyncio.sleep(0)
+    assert entered == []
+    for task in (flood[0], good, flood[1]):
+        semaphore.leave()
+        await task
+    assert entered == ["flood a", "good", "flood b"]
+
+
+async def test_whoever_stops_waiting_leaves_a_semaphore_as_it_was() -> None:
+    semaphore, entered = FairSemaphore(1), list[str]()
+    await semaphore.enter()
+    waiting = [
+        asyncio.create_task(entering(semaphore, Origin(1, n), str(n), entered)) for n in range(3)
+    ]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.wait([waiting[0]])
+    semaphore.leave()  # lets in the second one
+    waiting[1].cancel()  # at the same moment
+    await waiting[2]
+    assert entered == ["2"]
+    semaphore.leave()
+    async with asyncio.timeout(10), semaphore.place():
+        pass

@@ -14,12 +14,14 @@ UNTOLD = frozenset(
         "system.authenticate",
         "system.shutdown",
         "system.backup",
+        "system.scrub",
         "job.get",
         "job.wait",
         "job.cancel",
     }
 )
-"""Needs a token; ends the story; leaves a backup; the others need an id of a job."""
+"""Needs a token; ends the story; leaves a backup; changes what is stored; the others need an id of
+a job."""
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     **knowledge.EXAMPLES,

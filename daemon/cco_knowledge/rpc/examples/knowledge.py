@@ -59,6 +59,24 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                 "similar": [],
             },
         ),
+        Example(
+            "A credential: the value is sealed, the text is what is found",
+            {
+                "text": "The password of the staging database is tr0ub4dor&3",
+                "type": "credential",
+                "project_id": "example-vault",
+                "id": "credential-staging-database",
+                "timestamp": "2024-05-04T08:00:00Z",
+            },
+            {
+                "id": "credential-staging-database",
+                "stored": True,
+                "duplicate_of": None,
+                "timestamp": "2024-05-04T08:00:00.000Z",
+                "similar": [],
+                "sealed": True,
+            },
+        ),
     ),
     "knowledge.store_batch": (
         Example(
@@ -210,10 +228,22 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {"id": "issue-payment-refused", "updated": True},
         ),
     ),
+    "knowledge.reveal": (
+        Example(
+            "The value of a credential",
+            {"id": "credential-staging-database"},
+            {"value": "tr0ub4dor&3"},
+        ),
+    ),
     "knowledge.delete": (
         Example(
             "All of a project, if it is one entry",
             {"project_id": "example-mail", "expect": 1},
+            {"deleted": 1},
+        ),
+        Example(
+            "A credential, and its value with it",
+            {"ids": ["credential-staging-database"]},
             {"deleted": 1},
         ),
         Example(

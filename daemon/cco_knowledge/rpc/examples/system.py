@@ -51,10 +51,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                     "next_at": "2026-11-27T09:30:12.431Z",
                     "failed_at": None,
                 },
+                "credential_key": "unused",
             },
             varies=(
                 *("pid", "uptime_s", "model", "socket", "home", "connections", "queue"),
-                *("embedding", "maintenance", "rss_bytes", "backups"),
+                *("embedding", "maintenance", "rss_bytes", "backups", "credential_key"),
             ),
         ),
     ),

@@ -1,0 +1,1 @@
+"""Finding secrets in what is stored already, and taking every byte of them away."""
