@@ -4,13 +4,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from cco_knowledge.backing_up import Backups
-from cco_knowledge.config import Config
+from cco_knowledge.config import Config, SecretsConfig
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import resolve_model
 from cco_knowledge.paths import Home
+from cco_knowledge.redaction import Action, Policy
 from cco_knowledge.search.searcher import Searcher
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.store.lance import LanceStore
@@ -39,6 +40,7 @@ class Parts:
         store = await LanceStore.open(home.data, engine.identity, config.store.cache_bytes)
         searcher = Searcher(store, engine)
         service = KnowledgeService(store, engine, searcher, config.knowledge.extra_types)
+        service.redactor.policy = policy_of(config.secrets)
         backups = Backups(store, home.data, home.backups, config.backup)
         return cls(engine, store, searcher, service, backups)
 
@@ -47,6 +49,15 @@ class Parts:
         await self.searcher.close()
         await self.store.close()
         await self.engine.close()
+
+
+def policy_of(secrets: SecretsConfig) -> Policy:
+    return Policy(
+        cast("Action", secrets.policy),  # which the configuration has checked
+        secrets.reject_types,
+        secrets.redact_types,
+        secrets.allow_types,
+    )
 
 
 def _load_engine(config: Config, home: Home) -> Engine:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import InvalidInput, KnowledgeError, NotFound
+from cco_knowledge.redaction import Fields, Policy, Redaction, Redactor
 from cco_knowledge.search.context import Context, pack
 from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
@@ -33,6 +34,7 @@ _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
 _RANDOM_BYTES = 6
+_SCANNED = ("text", "metadata", "project_id", "session_id", "agent", "id")
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -60,6 +62,18 @@ class StoreOutcome:
     stored: Stored
     similar: Sequence[Match] = ()
     """Older entries that a new one nearly repeats, the nearest first."""
+    redactions: Sequence[Redaction] = ()
+    """What was replaced before anything else was done."""
+
+
+Outcome = StoreOutcome | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOutcome:
+    updated: bool
+    """Whether anything differs now."""
+    redactions: Sequence[Redaction]
 
 
 class KnowledgeService:
@@ -75,6 +89,7 @@ class KnowledgeService:
         self._embedder = embedder
         self._searcher = searcher
         self.extra_types = extra_types
+        self.redactor = Redactor(Policy())
         self._clock = clock
         self._update_lock = asyncio.Lock()
 
@@ -83,23 +98,32 @@ class KnowledgeService:
         return self._embedder.identity
 
     async def store(self, new: NewEntry) -> StoreOutcome:
-        draft = await self._draft(new, Priority.STORE)
+        draft, redactions = await self._draft(new, Priority.STORE)
         (outcome,) = await self._insert([draft])
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        return replace(outcome, redactions=redactions)
 
     async def store_batch(
         self, items: Sequence[NewEntry | KnowledgeError], *, compare: bool = True
-    ) -> list[StoreOutcome | Exception]:
+    ) -> list[Outcome]:
         """One outcome an item, in order; items that are errors already stay what they are.
 
         `compare`: look also for what each one nearly repeats.
         """
         prepared = await _each(items, lambda new: self._draft(new, Priority.BULK))
-        drafts = [draft for draft in prepared if isinstance(draft, Draft)]
+        drafts = [part[0] for part in prepared if not isinstance(part, Exception)]
         outcomes = iter(await self._insert(drafts, compare=compare) if drafts else [])
-        return [part if isinstance(part, Exception) else next(outcomes) for part in prepared]
+
+        def outcome_of(part: tuple[Draft, list[Redaction]] | KnowledgeError) -> Outcome:
+            if isinstance(part, KnowledgeError):
+                return part
+            outcome = next(outcomes)
+            if isinstance(outcome, Exception):
+                return outcome
+            return replace(outcome, redactions=part[1])
+
+        return list(map(outcome_of, prepared))
 
     async def migrate(
         self, records: Sequence[Entry | KnowledgeError], *, dry_run: bool
@@ -196,8 +220,8 @@ class KnowledgeService:
         found = {entry.id for entry in entries}
         return entries, [entry_id for entry_id in dict.fromkeys(ids) if entry_id not in found]
 
-    async def update(self, entry_id: str, changes: dict[str, str | bytes]) -> bool:
-        """Whether anything differs. `changes` holds entry fields without the id.
+    async def update(self, entry_id: str, changes: Fields) -> UpdateOutcome:
+        """`changes` holds entry fields without the id.
 
         Raises:
             NotFound: this entry, or the one that shall supersede it.
@@ -210,16 +234,18 @@ class KnowledgeService:
             current = await self._store.get([entry_id])
             if not current:
                 raise NotFound("No entry has this id.", id=entry_id)
-            changed = replace(current[0], **changes)  # type: ignore[arg-type]
+            entry_type = str(changes.get("type", current[0].type))
+            clean, redactions = await self.redactor.clean(changes, entry_type)
+            changed = replace(current[0], **clean)
             if changed == current[0]:
-                return False
+                return UpdateOutcome(updated=False, redactions=redactions)
             passages = None
             if changed.text != current[0].text:
                 passages = await self._embedder.embed_document(changed.text, Priority.STORE)
             if "superseded_by" not in changes:  # the store knows better, if it changed meanwhile
                 changed = replace(changed, superseded_by=None, superseded_at=None)
             await self._store.replace(changed, passages)
-            return True
+            return UpdateOutcome(updated=True, redactions=redactions)
 
     async def delete(self, ids: Sequence[str]) -> int:
         return await self._store.delete(ids)
@@ -252,9 +278,7 @@ class KnowledgeService:
 
         return list(await asyncio.gather(*map(embed_one, texts)))
 
-    async def _insert(
-        self, drafts: Sequence[Draft], *, compare: bool = True
-    ) -> list[StoreOutcome | Exception]:
+    async def _insert(self, drafts: Sequence[Draft], *, compare: bool = True) -> list[Outcome]:
         """The writer commits while the neighbours are looked for: neither waits for the other."""
         outcomes, similar = await asyncio.gather(
             self._store.insert(drafts), self._all_similar(drafts if compare else [])
@@ -306,8 +330,11 @@ class KnowledgeService:
 
         return [replace(entry, superseded_by=newest(entry.superseded_by)) for entry in entries]
 
-    async def _draft(self, new: NewEntry, priority: Priority) -> Draft:
+    async def _draft(self, new: NewEntry, priority: Priority) -> tuple[Draft, list[Redaction]]:
         self._check_type(new.type)
+        given = {name: getattr(new, name) for name in _SCANNED if getattr(new, name) is not None}
+        clean, redactions = await self.redactor.clean(given, new.type)
+        new = replace(new, **clean)
         passages = await self._embedder.embed_document(new.text, priority)
         now = self._clock()
         entry = Entry(
@@ -320,12 +347,13 @@ class KnowledgeService:
             timestamp=new.timestamp or format_timestamp(now),
             metadata=new.metadata,
         )
-        return Draft(
+        draft = Draft(
             EmbeddedEntry(entry, passages),
             new.on_duplicate,
             has_given_timestamp=new.timestamp is not None,
             supersedes=new.supersedes,
         )
+        return draft, redactions
 
     def _check_type(self, name: str) -> None:
         listed = (*ENTRY_TYPES, *self.extra_types)

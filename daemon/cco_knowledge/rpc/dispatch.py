@@ -9,6 +9,7 @@ from typing import Any
 from cco_knowledge.errors import DeadlineExceeded, Unavailable
 from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc import envelope, params, reading
+from cco_knowledge.rpc.answers import n_redacted
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
@@ -73,6 +74,7 @@ class Dispatcher:
         outcome, response = "cancelled", b""
         try:
             result = await self._call(part, observed)
+            observed.n_redacted = n_redacted(result)
             outcome, response = "ok", envelope.success(part.id, result)
         except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
             wire = to_wire(error)

@@ -41,6 +41,7 @@ class _Collector(Collector):
         yield from _process(seen)
         yield from _calls(seen)
         yield from _jobs(seen)
+        yield _redactions(seen)
         if seen.engine is not None:
             yield from _embedding(seen.engine)
         if seen.store is not None:
@@ -109,6 +110,15 @@ def _jobs(seen: Snapshot) -> Iterator[Metric]:
         ended.add_metric(labels, count)
     yield ended
     yield _gauge("jobs_unfinished", "Jobs that are received or run.", seen.n_unfinished_jobs)
+
+
+def _redactions(seen: Snapshot) -> Metric:
+    redactions = CounterMetricFamily(
+        f"{_PREFIX}redactions", "Secrets replaced in what was to be stored.", labels=["kind"]
+    )
+    for kind, count in sorted(seen.redactions.items()):
+        redactions.add_metric((kind,), count)
+    return redactions
 
 
 def _embedding(engine: EngineSeen) -> Iterator[Metric]:

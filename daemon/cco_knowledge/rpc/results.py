@@ -25,6 +25,17 @@ class Similar(TypedDict):
     similarity: Similarity
 
 
+class Redaction(TypedDict):
+    field: Annotated[str, about("`text`, or the place in the metadata, as `metadata.a.b`.")]
+    kind: Annotated[str, about("What kind of secret it looked like.")]
+    count: Annotated[int, about("How many were replaced by a marker.")]
+
+
+Redactions = Annotated[
+    list[Redaction], about("What looked like a secret and was not stored, never the value.")
+]
+
+
 class Stored(TypedDict):
     id: Annotated[str, about("The id of the entry that now has this text.")]
     stored: Annotated[bool, about("False where the same was there already.")]
@@ -34,6 +45,7 @@ class Stored(TypedDict):
         list[Similar],
         about("Older ones of the same project and type that nearly say the same, nearest first."),
     ]
+    redactions: Redactions
 
 
 class Error(TypedDict):
@@ -131,6 +143,7 @@ class Found(TypedDict):
 class Updated(TypedDict):
     id: Id
     updated: Annotated[bool, about("False where nothing differed.")]
+    redactions: Redactions
 
 
 class Deleted(TypedDict):
