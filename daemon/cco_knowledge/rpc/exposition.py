@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from cco_knowledge import secret_values
 from cco_knowledge.jobs import KINDS
 from cco_knowledge.metrics import BOUNDS_S, Durations
 from cco_knowledge.rpc.snapshot import BackupsSeen, EngineSeen, Snapshot, StoreSeen
@@ -116,7 +117,8 @@ def _redactions(seen: Snapshot) -> Metric:
     redactions = CounterMetricFamily(
         f"{_PREFIX}redactions", "Secrets replaced in what was to be stored.", labels=["kind"]
     )
-    for kind, count in sorted(seen.redactions.items()):
+    counts = dict.fromkeys(secret_values.KINDS, 0) | dict(seen.redactions)
+    for kind, count in sorted(counts.items()):
         redactions.add_metric((kind,), count)
     return redactions
 

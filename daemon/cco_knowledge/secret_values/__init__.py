@@ -28,6 +28,7 @@ _SIGNS_OF_THAT = (
     "sha512",
     "h1:",
 )
+KINDS = (*tokens.KINDS, *places.KINDS)
 _MAX_REPEATED = 100
 """So many values are looked for in the rest of the text, which keeps the time linear."""
 

@@ -23,7 +23,7 @@ _LEAST_KEY_CHARACTERS = 12
 _MAX_TAIL_CHARACTERS = 200
 _BEFORE_CHARACTERS = 14
 _N_CASES_OF_WORDS = 2
-_KINDS = (
+_KINDS_OF_KEYS = (
     ("token", "token"),
     ("jeton", "token"),
     ("jwt", "token"),
@@ -35,7 +35,7 @@ _KINDS = (
     ("seed", "secret"),
     ("auth", "authorization"),
 )
-
+KINDS = ("password", "authorization header", "key", *dict.fromkeys(dict(_KINDS_OF_KEYS).values()))
 _PASSWORDS = (
     "password", "passwords", "passphrase", "passwd", "passcode", "passwort", "pass", "pwd", "pw",
     "pin", "identified by", "kennwort", "wachtwoord", "contraseña", "contrasena", "mot de passe",
@@ -293,7 +293,7 @@ def _is_strong(value: str) -> bool:
 def _kind_of(name: re.Match[str]) -> str:
     if name[0] in _PASSWORDS:
         return "password"
-    return next((kind for word, kind in _KINDS if word in name[0]), "key")
+    return next((kind for word, kind in _KINDS_OF_KEYS if word in name[0]), "key")
 
 
 def _lowered(text: str) -> str:

@@ -60,7 +60,7 @@ _SHAPES = {
     "age key": r"AGE-SECRET-KEY-1\w{50,}",
     "json web token": r"eyJ[\w-]{8,500}+\.eyJ[\w-]{8,4000}+\.[\w-]{8,}",
 }
-_KINDS = list(_SHAPES)
+KINDS = (*_SHAPES, "private key", "webhook", NOISE)
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(?:" + "|".join(f"({shape})" for shape in _SHAPES.values()) + ")"
 )
@@ -99,7 +99,7 @@ def _in_run(text: str, start: int, end: int) -> Iterator[Place]:
     for token in _TOKEN.finditer(text, start, end):
         known = True
         if not is_harmless(token[0]):
-            yield _KINDS[(token.lastindex or 1) - 1], token.start(), token.end()
+            yield KINDS[(token.lastindex or 1) - 1], token.start(), token.end()
     if known or end - start > _MOST_OF_A_VALUE_CHARACTERS:
         return
     for core in _CORE.finditer(text, start, end):
