@@ -66,7 +66,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {
                 "text": "The job runner connects with password=" + "swordfish-2024.",
                 "type": "configuration",
-                "project_id": "notes",
+                "project_id": "example-runner",
                 "id": "configuration-job-runner",
                 "timestamp": "2024-05-02T09:40:00Z",
             },
@@ -235,6 +235,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(
             "All of a project, if it is one entry",
             {"project_id": "example-mail", "expect": 1},
+            {"deleted": 1},
+        ),
+        Example(
+            "An entry by its id",
+            {"ids": ["configuration-job-runner"]},
             {"deleted": 1},
         ),
         Example(
