@@ -83,6 +83,16 @@ class Similar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """Secrets that were replaced by a marker before the entry was stored."""
+
+    field: str
+    """`text`, or the place in the metadata, as `metadata.a.b`."""
+    kind: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     id: str
     stored: bool
@@ -91,6 +101,7 @@ class Stored:
     timestamp: str | None = None
     similar: tuple[Similar, ...] = ()
     """Older entries of the same project and type that it nearly repeats, the nearest first."""
+    redactions: tuple[Redaction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +116,7 @@ class Batch:
 class Updated:
     id: str
     updated: bool
+    redactions: tuple[Redaction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +226,9 @@ read_hit = read(Hit)
 read_page = read(Page, results=each(read_entry))
 read_found = read(Found, entries=each(read_entry), missing=tuple)
 read_context = read(Context, entries=each(read_hit))
-read_stored = read(Stored, similar=each(read(Similar)))
-read_updated = read(Updated)
+read_redactions = each(read(Redaction))
+read_stored = read(Stored, similar=each(read(Similar)), redactions=read_redactions)
+read_updated = read(Updated, redactions=read_redactions)
 read_cleaned = read(Cleaned, ids=tuple)
 read_embedded = read(Embedded, vectors=each(tuple))
 read_summary = read(Summary, top_decisions=tuple, recent_activity=tuple)

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
 import msgspec
 
@@ -96,6 +96,17 @@ class AuthConfig(_Section, frozen=True):
     """Your own processes need a token too, as those of other users do always."""
 
 
+class SecretsConfig(_Section, frozen=True):
+    policy: Literal["redact", "reject", "allow"] = "redact"
+    """What happens to a secret in what is stored: `redact`, `reject` the entry, or `allow` it."""
+    reject_types: tuple[str, ...] = ()
+    """Types for which it is `reject`, whatever `policy` says."""
+    redact_types: tuple[str, ...] = ()
+    """The same for `redact`; a type of two lists gets the stricter."""
+    allow_types: tuple[str, ...] = ()
+    """The same for `allow`."""
+
+
 class Config(_Section, frozen=True):
     socket: SocketConfig = SocketConfig()
     model: ModelConfig = ModelConfig()
@@ -106,6 +117,7 @@ class Config(_Section, frozen=True):
     log: LogConfig = LogConfig()
     backup: BackupConfig = BackupConfig()
     auth: AuthConfig = AuthConfig()
+    secrets: SecretsConfig = SecretsConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +232,7 @@ def _typed(key: str, value: object, hint: type, source: str) -> object:
     """Text from flags and the environment is read as the key's own type; TOML has types."""
     is_text = not source.endswith(".toml")
     try:
-        if is_text and key == "knowledge.extra_types":
+        if is_text and get_origin(hint) is tuple:
             value = [part.strip() for part in str(value).split(",") if part.strip()]
         return msgspec.convert(value, hint, strict=not is_text)
     except msgspec.ValidationError as error:

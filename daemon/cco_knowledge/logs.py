@@ -13,7 +13,18 @@ import orjson
 
 _OURS = "cco_knowledge"
 _OF_A_CALL = frozenset(
-    {"id", "method", "peer", "token", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
+    {
+        "id",
+        "method",
+        "peer",
+        "token",
+        "outcome",
+        "queue_ms",
+        "ms",
+        "bytes_in",
+        "bytes_out",
+        "redacted",
+    }
 )
 """What `rpc/observed.py` tells."""
 _OF_A_JOB = frozenset({"job", "state", "reason"})

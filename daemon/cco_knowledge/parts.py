@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from cco_knowledge.backing_up import Backups
-from cco_knowledge.config import Config
+from cco_knowledge.config import Config, SecretsConfig
 from cco_knowledge.credentials.vault import Vault
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import resolve_model
 from cco_knowledge.paths import Home
+from cco_knowledge.redaction import Policy
 from cco_knowledge.search.searcher import Searcher
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.store.lance import LanceStore
@@ -51,6 +52,7 @@ class Parts:
         searcher = Searcher(store, engine)
         vault = Vault(home.credential_key, lambda: store.key_ids)
         service = KnowledgeService(store, engine, searcher, vault, config.knowledge.extra_types)
+        service.redactor.policy = policy_of(config.secrets)
         backups = Backups(store, home.data, home.backups, config.backup)
         return cls(engine, store, searcher, service, backups, vault, home)
 
@@ -66,6 +68,15 @@ class Parts:
             await self.store.close()
         finally:
             await self.engine.close()
+
+
+def policy_of(secrets: SecretsConfig) -> Policy:
+    return Policy(
+        secrets.policy,
+        secrets.reject_types,
+        secrets.redact_types,
+        secrets.allow_types,
+    )
 
 
 def _load_engine(config: Config, home: Home) -> Engine:

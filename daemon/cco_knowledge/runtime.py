@@ -28,7 +28,7 @@ from cco_knowledge.doorway import Doorway
 from cco_knowledge.errors import Conflict, DeadlineExceeded, StartRefused, Unavailable
 from cco_knowledge.jobs import Jobs
 from cco_knowledge.metrics import Durations, measure_loop_lag
-from cco_knowledge.parts import Parts
+from cco_knowledge.parts import Parts, policy_of
 from cco_knowledge.paths import Home
 from cco_knowledge.rpc import answers, results, snapshot, upkeep
 from cco_knowledge.rpc.caller import Gate
@@ -64,6 +64,10 @@ _RELOADED = frozenset(
         "log.level",
         "backup.every_hours",
         "backup.keep",
+        "secrets.policy",
+        "secrets.reject_types",
+        "secrets.redact_types",
+        "secrets.allow_types",
     }
 )
 """Settings that need no restart."""
@@ -302,6 +306,7 @@ class _Daemon:
             parts.engine if parts else None,
             parts.store if parts else None,
             parts.backups if parts else None,
+            parts.service.redactor.replaced if parts else {},
         )
         return await asyncio.to_thread(_exposed, seen)
 
@@ -365,6 +370,7 @@ class _Daemon:
         logs.set_level(config.log.level)
         if self._parts is not None:
             self._parts.service.extra_types = config.knowledge.extra_types
+            self._parts.service.redactor.policy = policy_of(config.secrets)
             self._parts.backups.config = config.backup
 
     def _on_hangup(self) -> None:

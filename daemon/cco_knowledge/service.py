@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -13,6 +13,7 @@ from cco_knowledge.credentials.entries import has_sealed, value_of, with_sealed_
 from cco_knowledge.credentials.vault import Vault
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError, NotFound
+from cco_knowledge.redaction import Fields, Policy, Redaction, Redactor
 from cco_knowledge.search.context import Context, pack
 from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
@@ -37,6 +38,7 @@ _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
 _RANDOM_BYTES = 6
 _CLOCK_TOLERANCE_S = 3600.0
+_SCANNED = ("text", "metadata", "project_id", "session_id", "agent", "id")
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -68,8 +70,20 @@ class StoreOutcome:
     stored: Stored
     similar: Sequence[Match] = ()
     """Older entries that a new one nearly repeats, the nearest first."""
+    redactions: Sequence[Redaction] = ()
+    """What was replaced before anything else was done."""
     sealed: bool | None = None
     """Of a credential: whether a value was found in it and sealed."""
+
+
+Outcome = StoreOutcome | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOutcome:
+    updated: bool
+    """Whether anything differs now."""
+    redactions: Sequence[Redaction]
 
 
 class KnowledgeService:
@@ -87,6 +101,7 @@ class KnowledgeService:
         self._searcher = searcher
         self._vault = vault
         self.extra_types = extra_types
+        self.redactor = Redactor(Policy())
         self._clock = clock
         self._update_lock = asyncio.Lock()
         self._limited: dict[frozenset[str], KnowledgeService] = {}
@@ -103,6 +118,7 @@ class KnowledgeService:
                 store, self._embedder, searcher, self._vault, (), self._clock
             )
             limited._update_lock = self._update_lock  # an entry has one
+            limited.redactor = self.redactor
             self._limited[key] = limited
         self._limited[key].extra_types = self.extra_types
         return self._limited[key]
@@ -118,24 +134,33 @@ class KnowledgeService:
 
     async def store(self, new: NewEntry) -> StoreOutcome:
         self._store.check_takes_entries()
-        draft = await self._draft(new, Priority.STORE)
+        draft, redactions = await self._draft(new, Priority.STORE)
         (outcome,) = await self._insert([draft])
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        return replace(outcome, redactions=redactions)
 
     async def store_batch(
         self, items: Sequence[NewEntry | KnowledgeError], *, compare: bool = True
-    ) -> list[StoreOutcome | Exception]:
+    ) -> list[Outcome]:
         """One outcome an item, in order; items that are errors already stay what they are.
 
         `compare`: look also for what each one nearly repeats.
         """
         self._store.check_takes_entries()
         prepared = await _each(items, lambda new: self._draft(new, Priority.BULK))
-        drafts = [draft for draft in prepared if isinstance(draft, Draft)]
+        drafts = [part[0] for part in prepared if not isinstance(part, Exception)]
         outcomes = iter(await self._insert(drafts, compare=compare) if drafts else [])
-        return [part if isinstance(part, Exception) else next(outcomes) for part in prepared]
+
+        def outcome_of(part: tuple[Draft, list[Redaction]] | KnowledgeError) -> Outcome:
+            if isinstance(part, KnowledgeError):
+                return part
+            outcome = next(outcomes)
+            if isinstance(outcome, Exception):
+                return outcome
+            return replace(outcome, redactions=part[1])
+
+        return list(map(outcome_of, prepared))
 
     async def migrate(
         self, records: Sequence[Entry | KnowledgeError], *, dry_run: bool
@@ -234,8 +259,8 @@ class KnowledgeService:
         found = {entry.id for entry in entries}
         return entries, [entry_id for entry_id in dict.fromkeys(ids) if entry_id not in found]
 
-    async def update(self, entry_id: str, changes: dict[str, str | bytes]) -> bool:
-        """Whether anything differs. `changes` holds entry fields without the id.
+    async def update(self, entry_id: str, changes: Fields) -> UpdateOutcome:
+        """`changes` holds entry fields without the id.
 
         Raises:
             NotFound: this entry, or the one that shall supersede it.
@@ -252,15 +277,16 @@ class KnowledgeService:
             changed = replace(current[0], **changes)  # type: ignore[arg-type]
             if changes.keys() & {"text", "type", "metadata"}:
                 changed = await with_sealed_value(changed, self._vault)
+            changed, redactions = await self._redacted(changed, changes)
             if changed == current[0]:
-                return False
+                return UpdateOutcome(updated=False, redactions=redactions)
             passages = None
             if changed.text != current[0].text:
                 passages = await self._embedder.embed_document(changed.text, Priority.STORE)
             if "superseded_by" not in changes:  # the store knows better, if it changed meanwhile
                 changed = replace(changed, superseded_by=None, superseded_at=None)
             await self._store.replace(changed, passages)
-            return True
+            return UpdateOutcome(updated=True, redactions=redactions)
 
     async def reveal(self, entry_id: str) -> str:
         """The value that was sealed with this entry.
@@ -315,9 +341,7 @@ class KnowledgeService:
 
         return list(await asyncio.gather(*map(embed_one, texts)))
 
-    async def _insert(
-        self, drafts: Sequence[Draft], *, compare: bool = True
-    ) -> list[StoreOutcome | Exception]:
+    async def _insert(self, drafts: Sequence[Draft], *, compare: bool = True) -> list[Outcome]:
         """The writer commits while the neighbours are looked for: neither waits for the other."""
         outcomes, similar = await asyncio.gather(
             self._store.insert(drafts), self._all_similar(drafts if compare else [])
@@ -330,7 +354,8 @@ class KnowledgeService:
             if isinstance(outcome, Exception):
                 return outcome
             new = outcome.duplicate_of is None
-            return StoreOutcome(outcome, near if new else (), has_sealed(draft.embedded.entry))
+            sealed = has_sealed(draft.embedded.entry)
+            return StoreOutcome(outcome, near if new else (), sealed=sealed)
 
         return list(map(told, outcomes, similar or itertools.repeat(()), drafts))
 
@@ -370,7 +395,7 @@ class KnowledgeService:
 
         return [replace(entry, superseded_by=newest(entry.superseded_by)) for entry in entries]
 
-    async def _draft(self, new: NewEntry, priority: Priority) -> Draft:
+    async def _draft(self, new: NewEntry, priority: Priority) -> tuple[Draft, list[Redaction]]:
         self._check_type(new.type)
         now = self._clock()
         entry = Entry(
@@ -386,14 +411,23 @@ class KnowledgeService:
         )
         if new.sealed is None:
             entry = await with_sealed_value(entry, self._vault)
+        given = [name for name in _SCANNED if getattr(new, name) is not None]
+        entry, redactions = await self._redacted(entry, given)
         passages = await self._embedder.embed_document(entry.text, priority)
-        return Draft(
+        draft = Draft(
             EmbeddedEntry(entry, passages),
             new.on_duplicate,
             has_given_timestamp=new.timestamp is not None,
             supersedes=new.supersedes,
             has_chosen_id=new.id is not None and new.has_chosen_id,
         )
+        return draft, redactions
+
+    async def _redacted(self, entry: Entry, fields: Iterable[str]) -> tuple[Entry, list[Redaction]]:
+        """Without secrets in these fields; the sealed value of a credential is in none."""
+        values = {name: getattr(entry, name) for name in fields}
+        clean, redactions = await self.redactor.clean(values, entry.type)
+        return replace(entry, **clean), redactions
 
     def _check_type(self, name: str) -> None:
         listed = (*ENTRY_TYPES, *self.extra_types)

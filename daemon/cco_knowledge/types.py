@@ -8,6 +8,10 @@ Vector = NewType("Vector", bytes)
 """`dim` float32 numbers in native byte order, L2-normalised. Bytes, so that the daemon needs no
 numpy: importing it costs 0.25 s and 11 MB (measured with /proc/self/status)."""
 
+TEXT_MAX_BYTES = 256 * 1024
+METADATA_MAX_BYTES = 64 * 1024
+FIELD_MAX_CHARACTERS = 256
+
 ENTRY_TYPES = (
     "decision",
     "architecture",

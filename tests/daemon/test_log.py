@@ -14,7 +14,10 @@ from process import Daemon
 from wire import FRAMINGS, MAX_REQUEST_BYTES, answer, answers, http_post, request
 
 MARK = "xylophone-4711"
-FIELDS = {"id", "method", "peer", "token", "outcome", "queue_ms", "ms", "bytes_in", "bytes_out"}
+FIELDS = {
+    *("id", "method", "peer", "token", "outcome"),
+    *("queue_ms", "ms", "bytes_in", "bytes_out", "redacted"),
+}
 
 
 def calls_after(daemon: Daemon, begin: int) -> list[dict[str, Any]]:

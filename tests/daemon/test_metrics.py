@@ -157,4 +157,5 @@ def loading(lag: Durations) -> Snapshot:
         engine=None,
         store=None,
         backups=None,
+        redactions={},
     )

@@ -50,6 +50,7 @@ def snapshot(uptime_s: float, counts: CallCounts | None = None, *, loaded: bool 
         engine=engine if loaded else None,
         store=StoreSeen(StoreWork(), table, is_full=False) if loaded else None,
         backups=None,
+        redactions={},
     )
 
 

@@ -157,7 +157,7 @@ User: {SECRETS["password"]} must be rotated every 90 days by each team, as a rul
     assert capture(shared_daemon, project, said)["count"] >= 4
     stored = json.dumps(entries(shared_daemon, project))
     assert [name for name, value in SECRETS.items() if value in stored] == []
-    assert "[secret removed]" in stored
+    assert "[redacted: " in stored
 
 
 def test_where_credentials_are_kept_is_a_credential(shared_daemon: Daemon, project: str) -> None:

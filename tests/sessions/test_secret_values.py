@@ -2,7 +2,7 @@
 
 import pytest
 
-from cco_knowledge.secret_values import REMOVED, removed
+from cco_knowledge.secret_values import MARKER, redacted
 
 SECRETS = [
     (
@@ -24,17 +24,20 @@ SECRETS = [
     ("das Passwort lautet jetzt {} wie immer", "Kieler!Sprotte-99"),
     ("la contraseña del servidor es {} desde ayer", "Sevilla-2024-Azul"),
     ('-H "Authorization: Bearer {}"', "8f3a9c2e7d1b4f60a5c8e2d9b7f1a3c4"),
-    ("set it to {} please", "2450c315a41ae5c655551ff76c2486ab539d7d77"),
+    ("set the api key to {} please", "2450c315a41ae5c655551ff76c2486ab539d7d77"),
 ]
 
 
 @pytest.mark.parametrize(("text", "value"), SECRETS)
 def test_a_secret_is_removed_and_the_rest_stays(text: str, value: str) -> None:
-    cleaned, n_secrets = removed(text.format(value))
+    cleaned, kinds = redacted(text.format(value))
     assert value not in cleaned
-    assert n_secrets >= 1
-    assert REMOVED in cleaned
-    assert removed(cleaned) == (cleaned, 0)
+    assert kinds.total() >= 1
+    before, after = text.format("\0").split("\0")
+    assert cleaned.startswith(before)
+    assert cleaned.endswith(after)
+    assert MARKER.search(cleaned)
+    assert redacted(cleaned) == (cleaned, {})
 
 
 @pytest.mark.parametrize(
@@ -51,22 +54,25 @@ def test_a_secret_is_removed_and_the_rest_stays(text: str, value: str) -> None:
     ],
 )
 def test_what_only_speaks_of_secrets_stays(text: str) -> None:
-    assert removed(text) == (text, 0)
+    assert redacted(text) == (text, {})
 
 
 def test_a_key_block_is_removed_as_a_whole() -> None:
     block = (
         "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIOxuOV9U\nAwEHoUQD\n-----END EC PRIVATE KEY-----"
     )
-    assert removed(f"before\n{block}\nafter") == (f"before\n{REMOVED}\nafter", 1)
+    assert redacted(f"before\n{block}\nafter") == (
+        "before\n[redacted: private key]\nafter",
+        {"private key": 1},
+    )
 
 
 def test_a_value_is_removed_wherever_it_stands() -> None:
-    cleaned, n_secrets = removed("password: hunter2-Trombone\nhunter2-Trombone does not work")
-    assert (cleaned.count(REMOVED), n_secrets) == (2, 1)
+    cleaned, kinds = redacted("password: hunter2-Trombone\nhunter2-Trombone does not work")
+    assert kinds == {"password": 2}
     assert "Trombone" not in cleaned
 
 
 def test_an_ordinary_word_is_removed_only_where_it_is_a_password() -> None:
-    cleaned, _ = removed('password="dragon"; the dragon is our mascot')
-    assert cleaned == f'password="{REMOVED}"; the dragon is our mascot'
+    cleaned, _ = redacted('password="dragon"; the dragon is our mascot')
+    assert cleaned == 'password="[redacted: password]"; the dragon is our mascot'

@@ -15,6 +15,7 @@ from kmctl.options import (
 )
 from kmctl.output import print_entries, print_line, show, warn
 from kmctl.reach import BULK_LIMIT_S, ask
+from kmctl.redactions import redacted_in_words
 
 
 @click.command(cls=Command)
@@ -38,7 +39,7 @@ def store(invocation: Invocation, /, text: str, supersedes: tuple[str, ...], **f
 
     TEXT "-" stands for standard input, without the one newline that may end it. --project
     defaults to $CCO_PROJECT, else to the git repository or folder you are in. Older entries that
-    it nearly repeats are named.
+    it nearly repeats are named, and what looked like a secret and was not stored.
     """
     params = given({"text": text_or_stdin(text), **fields})
     params.setdefault("project_id", project_of())
@@ -49,11 +50,22 @@ def store(invocation: Invocation, /, text: str, supersedes: tuple[str, ...], **f
 
 def _print_stored(result: Any) -> None:
     print_line(result["id"] if result["stored"] else f"{result['id']} (was there already)")
+    _warn_of_redactions(result)
     for similar in result.get("similar", ()):
         warn(
             f"nearly repeats {similar['id']} ({similar['similarity']:.2f}); if it replaces that "
             f"one: kmctl update {similar['id']} --superseded-by {result['id']}"
         )
+
+
+def _print_updated(result: Any) -> None:
+    print_line(f"{result['id']} {'updated' if result['updated'] else 'is so already'}")
+    _warn_of_redactions(result)
+
+
+def _warn_of_redactions(result: Any) -> None:
+    if redactions := result.get("redactions"):
+        warn(redacted_in_words(redactions))
 
 
 @click.command(cls=Command)
@@ -85,8 +97,7 @@ def update(invocation: Invocation, /, id: str, text: str | None, **fields: Any) 
     if not changes:
         raise click.UsageError("Say what to change, for example --text or --type.")
     result = ask(invocation, "knowledge.update", {"id": id, **changes})
-    verb = "updated" if result["updated"] else "is so already"
-    show(invocation, result, lambda _: print_line(f"{id} {verb}"))
+    show(invocation, result, _print_updated)
 
 
 @click.command(cls=Command)

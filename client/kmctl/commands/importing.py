@@ -11,7 +11,7 @@ import click
 from kmctl import following
 from kmctl.entry_lines import BadLine, EntryLine, batches, read_lines
 from kmctl.options import Command, Invocation
-from kmctl.output import print_line, progress, show
+from kmctl.output import print_line, progress, show, warn
 from kmctl.reach import BULK_LIMIT_S, connect
 from kmctl.sending import Sending
 
@@ -30,6 +30,8 @@ class Report:
     stored: int = 0
     unchanged: int = 0
     failed: int = 0
+    redacted: int = 0
+    """Of those stored: with markers in the place of secrets."""
     errors: list[LineError] = field(default_factory=list)
 
     def fail(self, line: int, reason: str, message: str) -> None:
@@ -41,6 +43,7 @@ class Report:
         self.stored += result["stored"]
         self.unchanged += result["unchanged"]
         self.failed += result["failed"]
+        self.redacted += result.get("redacted", 0)
         self.errors += [
             LineError(line_numbers[error["item"] - 1], error["reason"], error["message"])
             for error in result["errors"]
@@ -114,3 +117,5 @@ def _print_report(report: Report, *, no_wait: bool) -> None:
         f"{report.read} read, {report.stored} stored, {report.unchanged} unchanged, "
         f"{report.failed} failed"
     )
+    if report.redacted:
+        warn(f"In {report.redacted} of them markers stand for what looked like a secret.")

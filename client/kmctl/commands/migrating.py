@@ -137,6 +137,11 @@ def _print_report(report: "Report") -> None:
 
 
 def _print_end(report: "Report") -> None:
+    if n_secret := report.total("secret"):
+        warn(
+            f"{n_secret} records hold what looks like a secret; they are brought as they are. "
+            "To remove secrets from what is stored: kmctl scrub"
+        )
     for why, n_times in report.skipped().items():
         print_line(f"Skipped: {n_times} times {why}.")
     if report.searches is not None:

@@ -104,6 +104,9 @@ def _stored(base: Base, project: str, text: str, wanted_type: str, agent: str) -
         fields |= EntryFields(type=_DEFAULT_TYPE, metadata=legacy_metadata(wanted_type))
         stored = base.knowledge.store(text, **fields)
     say(f"✅ Stored knowledge: {fields['type']} from {agent}")
+    if stored.redactions:
+        kinds = ", ".join(sorted({one.kind for one in stored.redactions}))
+        remark(f"Replaced by markers, as it looked secret: {kinds}.")
     return stored
 
 

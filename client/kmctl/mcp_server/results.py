@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kmctl.mcp_server import schemas
 from kmctl.quoting import NOTE, on_one_line, quoted
+from kmctl.redactions import redacted_in_words
 
 Json = dict[str, Any]
 Shape = Callable[[Json], Json]
@@ -87,6 +88,8 @@ def stored_in_words(given: Json) -> str:
             for one in given["similar"]
         ),
     ]
+    if redactions := given.get("redactions"):
+        lines.append(redacted_in_words(redactions))
     if given["similar"]:
         lines.append("Where one of them is outdated, call supersede with its id and this text.")
     return "\n".join(map(on_one_line, lines))

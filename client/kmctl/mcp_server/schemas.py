@@ -130,6 +130,7 @@ STORED: Mapping[str, Schema] = {
     "duplicate_of": TEXT_OR_NULL,
     "timestamp": TEXT,
     "similar": list_of(gives({"id": TEXT, "timestamp": TEXT, "similarity": {"type": "number"}})),
+    "redactions": list_of(gives({"field": TEXT, "kind": TEXT, "count": COUNT})),
 }
 STATS: Mapping[str, Schema] = {
     "total_records": COUNT,

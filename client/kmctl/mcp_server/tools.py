@@ -60,8 +60,9 @@ TOOLS = (
             "Keep one thing worth knowing later, for yourself and all other agents on this "
             "machine: a decision with its reason, how something works, a fix, a convention. Store "
             "facts, not a transcript. Returns the id once the entry is on disk; the same text "
-            "again returns the first id. `similar` names older entries that nearly say the same. "
-            "Use supersede where the new entry makes an older one outdated."
+            "again returns the first id. `similar` names older entries that nearly say the same, "
+            "`redactions` what looked like a secret and was not stored. Use supersede where the "
+            "new entry makes an older one outdated."
         ),
         method="knowledge.store",
         takes=takes(ENTRY_INPUT, "text"),

@@ -31,6 +31,8 @@ class FolderReport:
     """Brought by an earlier run, or stored before in the same words."""
     changed: int = 0
     """Of those stored: in the nearest valid form, with the original under `_legacy`."""
+    secret: int = 0
+    """Of those read: with what looks like a secret. They are brought as they are."""
     skipped: dict[str, int] = field(default_factory=dict)
     """How many, by the reason."""
     failed: list[Failure] = field(default_factory=list)
@@ -80,7 +82,7 @@ class Report:
 
     def facts(self) -> dict[str, Any]:
         folders = [{**asdict(folder), "failed": _failures(folder)} for folder in self.folders]
-        totals = {name: self.total(name) for name in ("read", "stored", "there", "changed")}
+        totals = {name: self.total(name) for name in _COUNTED}
         totals["skipped"] = self.skipped().total()
         totals["failed"] = sum(len(folder.failed) for folder in self.folders)
         return {**asdict(self), "folders": folders, **totals, "ok": self.is_clean}
@@ -150,12 +152,14 @@ def _markdown(report: Report) -> Iterator[str]:
         yield f"| `{_cell(folder['path'])}` | {cells} |"
     yield from _section("Skipped", _skipped(report))
     yield from _section("Failed", _failed(report))
+    yield from _section("Secrets", _secrets(report))
     if report.searches is not None:
         found = report.searches.asked - len(report.searches.missed)
         lines = [f"{found} of {report.searches.asked} sampled entries were found by their words."]
         yield from _section("Searches", [*lines, *map(_code, report.searches.missed)])
 
 
+_COUNTED = ("read", "stored", "there", "changed", "secret")
 _WORDS = {
     "read": "read",
     "stored": "stored",
@@ -176,6 +180,17 @@ def _skipped(report: Report) -> list[str]:
         f"{_code(folder.path)}: {folder.not_read}" for folder in report.folders if folder.not_read
     ]
     return lines + [f"{n} times {why}" for why, n in report.skipped().items()]
+
+
+def _secrets(report: Report) -> list[str]:
+    n_secret = report.total("secret")
+    if not n_secret:
+        return []
+    told = (
+        f"{n_secret} records hold what looks like a secret. They were brought as they are, because "
+        "a migration changes nothing; to find and remove secrets: kmctl scrub"
+    )
+    return [told]
 
 
 def _failed(report: Report) -> list[str]:

@@ -1,11 +1,13 @@
 """One run: from old tables to the daemon, with proof that what came is what was there."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from cco_knowledge import secret_values
 from cco_knowledge_client import KnowledgeClient, KnowledgeError
 from kmctl import following
 from kmctl.migration.brought import Brought, Item, Outcome
@@ -92,6 +94,7 @@ class Run:
             if item["id"] in self._ids:
                 item = renamed(item)
             self._ids.add(item["id"])
+            folder.secret += _holds_a_secret(item)
             yield item
 
     def _bring_items(self, items: Sequence[Item], draw: Draw) -> Brought:
@@ -157,6 +160,11 @@ class Run:
         params = {"query": query, "project_id": item["project_id"]}
         hits = self.knowledge.call("knowledge.search", params)["results"]
         return any(hit["id"] == item["id"] or hit["text"] == item["text"] for hit in hits)
+
+
+def _holds_a_secret(item: Item) -> bool:
+    said = (item["text"], json.dumps(item["metadata"], ensure_ascii=False))
+    return any(map(secret_values.found, said))
 
 
 def _each_of(result: Mapping[str, Any], items: Sequence[Item]) -> Iterator[Outcome]:

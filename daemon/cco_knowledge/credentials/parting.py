@@ -72,7 +72,7 @@ class Parted(NamedTuple):
 
 
 def parted(text: str, metadata: dict[str, Any]) -> Parted:
-    """Takes as long as `secret_values.found`.
+    """Takes as long as `secret_values.values_in`.
 
     Raises:
         InvalidInput: `metadata.value` is something else than a string, or there are too many.
@@ -97,7 +97,7 @@ def parted(text: str, metadata: dict[str, Any]) -> Parted:
 
 def _in_text(text: str) -> Iterator[str]:
     """By their places."""
-    found = [*secret_values.found(text), *_announced(text), *_shapeless(text)]
+    found = [*secret_values.values_in(text), *_announced(text), *_shapeless(text)]
     found = list(dict.fromkeys(found))
     yield from found if len(found) > _MOST_VALUES else sorted(found, key=text.find)
 

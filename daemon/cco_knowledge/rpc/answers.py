@@ -9,6 +9,7 @@ import orjson
 
 from cco_knowledge.backing_up import BackupFacts
 from cco_knowledge.backups.shelf import Backup
+from cco_knowledge.redaction import Redaction
 from cco_knowledge.rpc import results
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.search.searcher import Found, Hit
@@ -90,10 +91,23 @@ def stored_of(outcome: StoreOutcome) -> results.Stored:
             {"id": match.id, "timestamp": match.timestamp, "similarity": match.score}
             for match in outcome.similar
         ],
+        "redactions": redactions_of(outcome.redactions),
     }
     if outcome.sealed is not None:
         answer["sealed"] = outcome.sealed
     return answer
+
+
+def redactions_of(redactions: Sequence[Redaction]) -> list[results.Redaction]:
+    return [{"field": one.field, "kind": one.kind, "count": one.count} for one in redactions]
+
+
+def n_redacted(result: object) -> int:
+    """Secrets that a call has replaced, as its result tells; one of a batch counts all items."""
+    if not isinstance(result, dict):
+        return 0
+    items = [result, *result.get("results", ())] if "failed" in result else [result]
+    return sum(one["count"] for item in items for one in item.get("redactions", ()))
 
 
 def entry_of(entry: Entry) -> results.Entry:

@@ -16,6 +16,7 @@ from cco_knowledge.errors import (
 )
 from cco_knowledge.metrics import CallCounts
 from cco_knowledge.rpc import envelope, params, reading
+from cco_knowledge.rpc.answers import n_redacted
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.intake import Intake
@@ -97,6 +98,7 @@ class Dispatcher:
         try:
             self._admit(arrival)
             result = await self._call(part, observed)
+            observed.n_redacted = n_redacted(result)
             outcome, response = "ok", self._fitting(envelope.success(part.id, result), arrival)
         except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
             wire = to_wire(error)

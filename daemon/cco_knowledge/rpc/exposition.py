@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from cco_knowledge import secret_values
 from cco_knowledge.jobs import KINDS
 from cco_knowledge.metrics import BOUNDS_S, Durations
 from cco_knowledge.rpc.snapshot import BackupsSeen, EngineSeen, Snapshot, StoreSeen
@@ -41,6 +42,7 @@ class _Collector(Collector):
         yield from _process(seen)
         yield from _calls(seen)
         yield from _jobs(seen)
+        yield _redactions(seen)
         if seen.engine is not None:
             yield from _embedding(seen.engine)
         if seen.store is not None:
@@ -109,6 +111,16 @@ def _jobs(seen: Snapshot) -> Iterator[Metric]:
         ended.add_metric(labels, count)
     yield ended
     yield _gauge("jobs_unfinished", "Jobs that are received or run.", seen.n_unfinished_jobs)
+
+
+def _redactions(seen: Snapshot) -> Metric:
+    redactions = CounterMetricFamily(
+        f"{_PREFIX}redactions", "Secrets replaced in what was to be stored.", labels=["kind"]
+    )
+    counts = dict.fromkeys(secret_values.KINDS, 0) | dict(seen.redactions)
+    for kind, count in sorted(counts.items()):
+        redactions.add_metric((kind,), count)
+    return redactions
 
 
 def _embedding(engine: EngineSeen) -> Iterator[Metric]:

@@ -94,7 +94,12 @@ async def get(service: KnowledgeService, given: params.GetParams) -> results.Fou
 
 
 async def update(service: KnowledgeService, given: params.UpdateParams) -> results.Updated:
-    return {"id": given.id, "updated": await service.update(given.id, given.changes())}
+    outcome = await service.update(given.id, given.changes())
+    return {
+        "id": given.id,
+        "updated": outcome.updated,
+        "redactions": answers.redactions_of(outcome.redactions),
+    }
 
 
 async def reveal(service: KnowledgeService, given: params.RevealParams) -> results.Revealed:

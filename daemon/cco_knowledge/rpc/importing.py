@@ -12,7 +12,7 @@ from cco_knowledge.rpc import params, reading, results
 from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.rpc.system import Host, job_of, shown_job, watch
-from cco_knowledge.service import KnowledgeService, NewEntry
+from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
 from cco_knowledge.store.interface import Stored
 from cco_knowledge.types import Entry
 
@@ -70,6 +70,8 @@ class _Import:
     stored: int = 0
     unchanged: int = 0
     failed: int = 0
+    redacted: int = 0
+    """Entries in which secrets were replaced."""
     errors: list[dict[str, Any]] = field(default_factory=list)
     renamed: list[dict[str, Any]] = field(default_factory=list)
     there: list[int] = field(default_factory=list)
@@ -95,6 +97,7 @@ class _Import:
             "stored": self.stored,
             "unchanged": self.unchanged,
             "failed": self.failed,
+            "redacted": self.redacted,
             "errors": self.errors,
             "renamed": self.renamed,
             "there": sorted(self.there),
@@ -132,6 +135,7 @@ class _Import:
         new = {number: part for number, part in parsed.items() if not isinstance(part, Entry)}
         brought = await self.service.migrate(list(old.values()), dry_run=False) if old else []
         stored = await self.service.store_batch(list(new.values()), compare=False) if new else []
+        self.redacted += sum(isinstance(o, StoreOutcome) and bool(o.redactions) for o in stored)
         return {
             **dict(zip(old, brought, strict=True)),
             **{
@@ -169,8 +173,9 @@ class _Import:
         for one in replaced:
             try:
                 is_right = successors.get(one.id) == one.by
-                updated = not is_right and await self.service.update(
-                    one.id, {"superseded_by": one.by}
+                updated = (
+                    not is_right
+                    and (await self.service.update(one.id, {"superseded_by": one.by})).updated
                 )
             except KnowledgeError as error:
                 self._fail(one.number, error, "It is there, but not superseded: ")

@@ -61,6 +61,8 @@ class ObservedCall:
     method: str = UNKNOWN_METHOD
     """As it was sent."""
     begun_s: float | None = None
+    n_redacted: int = 0
+    """Secrets that were replaced in what it stored."""
 
     def begin(self) -> None:
         """The work begins; all before was waiting."""
@@ -87,6 +89,7 @@ class ObservedCall:
                 "ms": round(worked_s * 1000, 1),
                 "bytes_in": self.arrival.n_bytes,
                 "bytes_out": n_bytes,
+                "redacted": self.n_redacted,
             },
         )
 

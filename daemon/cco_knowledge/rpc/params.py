@@ -25,12 +25,10 @@ from cco_knowledge.search.searcher import Mode
 from cco_knowledge.service import NewEntry
 from cco_knowledge.store.interface import OnDuplicate
 from cco_knowledge.store.metadata import metadata_digest
-from cco_knowledge.types import ENTRY_TYPES, Entry, Filters
+from cco_knowledge.types import ENTRY_TYPES, FIELD_MAX_CHARACTERS, Entry, Filters
 
-_FIELD_MAX_CHARACTERS = 256
-
-Field = Annotated[str, msgspec.Meta(max_length=_FIELD_MAX_CHARACTERS)]
-Value = Annotated[str, msgspec.Meta(min_length=1, max_length=_FIELD_MAX_CHARACTERS)]
+Field = Annotated[str, msgspec.Meta(max_length=FIELD_MAX_CHARACTERS)]
+Value = Annotated[str, msgspec.Meta(min_length=1, max_length=FIELD_MAX_CHARACTERS)]
 OneOrMore = Field | Annotated[list[Value], msgspec.Meta(min_length=1, max_length=1000)]
 Ids = Annotated[list[Field], msgspec.Meta(min_length=1, max_length=1000)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=100), about("At most so many hits.")]

@@ -18,9 +18,8 @@ import orjson
 from cco_knowledge.credentials.vault import is_sealed
 from cco_knowledge.errors import InvalidInput
 from cco_knowledge.timestamps import format_timestamp
+from cco_knowledge.types import METADATA_MAX_BYTES, TEXT_MAX_BYTES
 
-TEXT_MAX_BYTES = 256 * 1024
-METADATA_MAX_BYTES = 64 * 1024
 METADATA_MAX_DEPTH = 200
 """What orjson and msgspec write on any stack; they stop at 255."""
 _MOMENTS = frozenset({"timestamp", "since", "until"})

@@ -26,6 +26,17 @@ class Similar(TypedDict):
     similarity: Similarity
 
 
+class Redaction(TypedDict):
+    field: Annotated[str, about("`text`, or the place in the metadata, as `metadata.a.b`.")]
+    kind: Annotated[str, about("What kind of secret it looked like.")]
+    count: Annotated[int, about("How many were replaced by a marker.")]
+
+
+Redactions = Annotated[
+    list[Redaction], about("What looked like a secret and was not stored, never the value.")
+]
+
+
 class Stored(TypedDict):
     id: Annotated[str, about("The id of the entry that now has this text.")]
     stored: Annotated[bool, about("False where the same was there already.")]
@@ -35,6 +46,7 @@ class Stored(TypedDict):
         list[Similar],
         about("Older ones of the same project and type that nearly say the same, nearest first."),
     ]
+    redactions: Redactions
     sealed: NotRequired[
         Annotated[
             bool,
@@ -148,6 +160,7 @@ class Found(TypedDict):
 class Updated(TypedDict):
     id: Id
     updated: Annotated[bool, about("False where nothing differed.")]
+    redactions: Redactions
 
 
 class Deleted(TypedDict):

@@ -64,6 +64,8 @@ class Snapshot:
     """None while it is loaded, as the store."""
     store: StoreSeen | None
     backups: BackupsSeen | None
+    redactions: Mapping[str, int]
+    """By kind of secret."""
     version: str = __version__
 
 
@@ -85,6 +87,7 @@ async def take(
     engine: Engine | None,
     store: LanceStore | None,
     backups: Backups | None,
+    redactions: Mapping[str, int],
 ) -> Snapshot:
     store_seen = await _look_at(store) if store is not None else None
     return Snapshot(
@@ -103,6 +106,7 @@ async def take(
         engine=EngineSeen(engine.identity.name, engine.facts(), engine.work()) if engine else None,
         store=store_seen,
         backups=await asyncio.to_thread(_look_at_backups, backups) if backups else None,
+        redactions=dict(redactions),
     )
 
 

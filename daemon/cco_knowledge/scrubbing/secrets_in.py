@@ -12,9 +12,8 @@ from cco_knowledge.credentials import parting
 from cco_knowledge.errors import InvalidInput
 from cco_knowledge.types import Entry
 
+_MARKER = secret_values.marker("secret")
 _PLAIN_FIELDS = ("agent", "session_id", "project_id")
-_BETWEEN = "\n\n. . .\n\n"
-"""So much that nothing before it is taken for what announces a secret, or excuses it."""
 _LEAST_CHARACTERS = 8
 _LONG_CHARACTERS = 20
 _FIELD_MAX_CHARACTERS = 256
@@ -40,19 +39,8 @@ class Secrets:
         return sum(not any(map(_is_unmistakable, value.split())) for value in self.values)
 
     def look_at(self, entries: Sequence[Entry]) -> list[str]:
-        """The ids of those that hold any; what they hold is added.
-
-        All at once first: scanning one short text takes 2 ms, a hundred of them hardly more.
-        """
-        together = secret_values.found(_BETWEEN.join(map(_as_text, entries)))
-        # A key without its end may seem to go on in the next text: then nothing is sure.
-        unsure = any(not any(holds(entry, [v]) for entry in entries) for v in together)
-        return [
-            entry.id
-            for entry in entries
-            if (unsure or _is_open_credential(entry) or holds(entry, together))
-            and self._look_at(entry)
-        ]
+        """The ids of those that hold any; what they hold is added."""
+        return [entry.id for entry in entries if self._look_at(entry)]
 
     def _look_at(self, entry: Entry) -> bool:
         found = _found(entry)
@@ -70,18 +58,14 @@ def without(entry: Entry, pieces: Iterable[str]) -> Entry:
     """What the detector finds in each field, and the pieces wherever they are."""
 
     def cleaned(text: str) -> str:
-        text, _ = secret_values.removed(text)
+        text, _ = secret_values.redacted(text)
         for piece in pieces:
-            text = text.replace(piece, secret_values.REMOVED)
+            text = text.replace(piece, _MARKER)
         return text
 
     def cleaned_field(name: str) -> str:
-        text: str = getattr(entry, name)
-        for value in (*in_fields[name], *pieces):
-            text = text.replace(value, secret_values.REMOVED)
-        return text[:_FIELD_MAX_CHARACTERS]
+        return cleaned(getattr(entry, name))[:_FIELD_MAX_CHARACTERS]
 
-    in_fields = _in_fields(entry)
     before = msgspec.json.decode(entry.metadata)
     metadata = _cleaned_metadata(before, cleaned)
     return replace(
@@ -97,7 +81,7 @@ def without(entry: Entry, pieces: Iterable[str]) -> Entry:
 def _found(entry: Entry) -> dict[str, list[str]]:
     metadata = msgspec.json.decode(entry.metadata)
     found = {
-        "text": secret_values.found(entry.text),
+        "text": secret_values.values_in(entry.text),
         "metadata": list(_in_metadata(metadata)),
         **_in_fields(entry),
     }
@@ -106,22 +90,12 @@ def _found(entry: Entry) -> dict[str, list[str]]:
     return found
 
 
-def _as_text(entry: Entry) -> str:
-    """All of it, as each part of it is looked at alone."""
-    metadata = "\n".join(_named_strings(msgspec.json.decode(entry.metadata)))
-    fields = (f"id: {getattr(entry, name)}" for name in _PLAIN_FIELDS)
-    return _BETWEEN.join([entry.text, metadata, *fields])
-
-
 def _is_open_credential(entry: Entry) -> bool:
     return entry.type == parting.TYPE and entry.sealed is None
 
 
 def _in_fields(entry: Entry) -> dict[str, list[str]]:
-    """Ids look as random as a key may: only what cannot be one counts."""
-    texts = {name: getattr(entry, name) for name in _PLAIN_FIELDS}
-    values = secret_values.found("\n".join(f"id: {text}" for text in texts.values()))
-    return {name: [v for v in values if v in text] for name, text in texts.items()}
+    return {name: secret_values.values_in(getattr(entry, name)) for name in _PLAIN_FIELDS}
 
 
 def _to_seal(text: str, metadata: dict[str, Any]) -> list[str]:
@@ -133,18 +107,14 @@ def _to_seal(text: str, metadata: dict[str, Any]) -> list[str]:
 
 
 def _in_metadata(metadata: dict[str, Any]) -> Iterator[str]:
-    """All strings at once, each behind its key: that is how a password is known as one."""
-    texts = [text for _, text in _strings(metadata)]
-    if not texts:
-        return
-    for value in secret_values.found("\n".join(_named_strings(metadata))):
-        if any(value in text for text in texts):
-            yield value
-
-
-def _named_strings(metadata: dict[str, Any]) -> Iterator[str]:
     for name, text in _strings(metadata):
-        yield f"{name}: {text}" if name else text
+        yield from _values_under(name, text)
+
+
+def _values_under(name: str, text: str) -> list[str]:
+    """`name`: the nearest key; it tells what a value is."""
+    is_one = secret_values.kind_under(name, text) is not None
+    return [text] if is_one else secret_values.values_in(text)
 
 
 def _strings(value: object, name: str = "") -> Iterator[tuple[str, str]]:
@@ -166,20 +136,17 @@ def _texts(entry: Entry) -> Iterator[str]:
 
 
 def _cleaned_metadata(metadata: dict[str, Any], cleaned: Callable[[str], str]) -> dict[str, Any]:
-    values = list(_in_metadata(metadata))
-
-    def part(value: Any) -> Any:
+    def part(value: Any, name: str) -> Any:
         if isinstance(value, dict):
-            return {part(key): part(inner) for key, inner in value.items()}
+            return {part(key, ""): part(inner, key) for key, inner in value.items()}
         if isinstance(value, list):
-            return [part(inner) for inner in value]
+            return [part(inner, name) for inner in value]
         if not isinstance(value, str):
             return value
-        for secret in values:
-            value = value.replace(secret, secret_values.REMOVED)
-        return cleaned(value)
+        is_one = secret_values.kind_under(name, value) is not None
+        return _MARKER if is_one else cleaned(value)
 
-    return {part(key): part(value) for key, value in metadata.items()}
+    return {part(key, ""): part(value, key) for key, value in metadata.items()}
 
 
 def _is_unmistakable(piece: str) -> bool:

@@ -1,11 +1,12 @@
 """Before a conversation is compacted: store what is worth keeping of it, once."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cco_knowledge.secret_values import removed
+from cco_knowledge.secret_values import redacted
 from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome, new_id
 from cco_knowledge.sessions.changes import Earlier, is_repeated, replaced
 from cco_knowledge.sessions.conversation import passages
@@ -31,7 +32,8 @@ async def capture(
     What is stored already, in the same or in nearly the same words, is not stored again, so that
     the same conversation may be sent as often as it grows.
     """
-    kept = await asyncio.to_thread(kept_of, conversation)
+    kept, replaced = await asyncio.to_thread(kept_of, conversation)
+    service.redactor.replaced += replaced
     session = _Session(service, project_id, session_id)
     ids: list[str] = []
     for begin in range(0, len(kept), _STORED_AT_ONCE):
@@ -39,11 +41,14 @@ async def capture(
     return ids
 
 
-def kept_of(conversation: str) -> list[Kept]:
-    """Secrets go first, so that nothing behind this point has ever seen one."""
-    text, _ = removed(conversation)
+def kept_of(conversation: str) -> tuple[list[Kept], Counter[str]]:
+    """Secrets go first, whatever the policy is: nothing behind this point has ever seen one.
+
+    And how many of each kind went.
+    """
+    text, replaced = redacted(conversation)
     kept = (one for passage in passages(text) for one in worth_keeping(passage))
-    return list({one.text: one for one in kept}.values())
+    return list({one.text: one for one in kept}.values()), replaced
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cco_knowledge.secret_values import REMOVED
+from cco_knowledge.secret_values import MARKER
 from cco_knowledge.sessions import cues
 from cco_knowledge.sessions.chatter import CHATTER
 from cco_knowledge.sessions.conversation import Passage
@@ -205,6 +205,6 @@ def _is_said(sentence: str) -> bool:
 
 
 def _is_useful(text: str) -> bool:
-    if REMOVED not in text:
+    if not MARKER.search(text):
         return True
-    return len(re.sub(r"\W+", " ", text.replace(REMOVED, ""))) >= _LEAST_LEFT_CHARACTERS
+    return len(re.sub(r"\W+", " ", MARKER.sub("", text))) >= _LEAST_LEFT_CHARACTERS

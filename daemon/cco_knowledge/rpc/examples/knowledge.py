@@ -46,6 +46,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                 "duplicate_of": None,
                 "timestamp": "2024-05-02T09:30:00.000Z",
                 "similar": [],
+                "redactions": [],
             },
         ),
         Example(
@@ -57,6 +58,25 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                 "duplicate_of": "decision-orders-database",
                 "timestamp": "2024-05-02T09:30:00.000Z",
                 "similar": [],
+                "redactions": [],
+            },
+        ),
+        Example(
+            "A password that nobody meant to keep",
+            {
+                "text": "The job runner connects with password=" + "swordfish-2024.",
+                "type": "configuration",
+                "project_id": "notes",
+                "id": "configuration-job-runner",
+                "timestamp": "2024-05-02T09:40:00Z",
+            },
+            {
+                "id": "configuration-job-runner",
+                "stored": True,
+                "duplicate_of": None,
+                "timestamp": "2024-05-02T09:40:00.000Z",
+                "similar": [],
+                "redactions": [{"field": "text", "kind": "password", "count": 1}],
             },
         ),
         Example(
@@ -103,6 +123,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                         "duplicate_of": None,
                         "timestamp": "2024-05-03T14:00:00.250Z",
                         "similar": [],
+                        "redactions": [],
                     },
                     {
                         "error": {
@@ -225,7 +246,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(
             "New metadata",
             {"id": "issue-payment-refused", "metadata": {"fixed": True}},
-            {"id": "issue-payment-refused", "updated": True},
+            {"id": "issue-payment-refused", "updated": True, "redactions": []},
         ),
     ),
     "knowledge.reveal": (
@@ -310,6 +331,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                         "duplicate_of": None,
                         "timestamp": "2023-11-13T09:00:08.000Z",
                         "similar": [],
+                        "redactions": [],
                     }
                 ],
             },
