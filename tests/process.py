@@ -74,7 +74,7 @@ class Daemon:
         os.close(descriptor)
         self.stderr_path = Path(stderr_path)
         self.arguments = arguments
-        self.environment = dict(environment or {})
+        self.environment: Mapping[str, str] = dict(environment or {})
         self._prefix = prefix
         self._ready_fd = -1
         self.process: subprocess.Popen[bytes] | None = None
@@ -89,7 +89,7 @@ class Daemon:
                     *("--home", str(self.home), "--ready-fd", str(writer)),
                     *self.arguments,
                 ],
-                env=clean_environment(self.home) | self.environment,
+                env=clean_environment(self.home) | dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

@@ -19,7 +19,12 @@ from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
 from cco_knowledge.store.limited import LimitedStore
-from cco_knowledge.timestamps import clock_ahead_s, format_timestamp, utc_now
+from cco_knowledge.timestamps import (
+    CLOCK_TOLERANCE_S,
+    clock_ahead_s,
+    format_timestamp,
+    utc_now,
+)
 from cco_knowledge.types import (
     ENTRY_TYPES,
     EmbeddedEntry,
@@ -37,7 +42,6 @@ _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
 _RANDOM_BYTES = 6
-_CLOCK_TOLERANCE_S = 3600.0
 _SCANNED = ("text", "metadata", "project_id", "session_id", "agent", "id")
 
 _T = TypeVar("_T")
@@ -314,7 +318,7 @@ class KnowledgeService:
         Raises:
             Conflict: the clock has jumped ahead, so that more would look old than is.
         """
-        if not dry_run and clock_ahead_s() > _CLOCK_TOLERANCE_S:
+        if not dry_run and clock_ahead_s() > CLOCK_TOLERANCE_S:
             raise Conflict(
                 "The system's clock has jumped ahead since the daemon was started, so nothing was "
                 "deleted. If it is right now, restart the daemon: kmctl restart"

@@ -181,6 +181,15 @@ def test_a_stop_while_loading_is_a_clean_stop(start_daemon: StartDaemon) -> None
     assert not daemon.socket_path.exists()
 
 
+def test_a_socket_that_took_our_place_is_left_alone(daemon: Daemon) -> None:
+    daemon.socket_path.unlink()
+    daemon.socket_path.write_text("precious")
+    assert daemon.stop() == 0
+    aside = daemon.socket_path.with_name("knowledge.sock.found-1")  # where it looked just then
+    kept = aside if aside.exists() else daemon.socket_path
+    assert kept.read_text() == "precious"
+
+
 # Loading
 
 

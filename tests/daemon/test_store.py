@@ -68,6 +68,7 @@ def test_an_entry_comes_back_with_every_field(shared_daemon: Daemon, project: st
         "duplicate_of": None,
         "timestamp": fields["timestamp"],
         "similar": [],
+        "redactions": [],
     }
     assert entry(shared_daemon, str(fields["id"])) == fields | {"superseded_by": None}
 

@@ -16,9 +16,7 @@ from typing import Any
 import pytest
 
 from cco_knowledge import __version__
-from cco_knowledge.backups import quarantine
-from cco_knowledge.backups.manifest import TABLE_FOLDER, Manifest, write_manifest
-from cco_knowledge.backups.quarantine import PutAside, Report
+from cco_knowledge.backups.manifest import Manifest, write_manifest
 from cco_knowledge.types import ModelIdentity
 from conftest import StartDaemon
 from doctor.conftest import Command
@@ -30,7 +28,6 @@ from ndjson_peer import Peer, Recorded, serving
 from process import Daemon
 
 Check = dict[str, Any]
-PLACE = "HOME/quarantine/20200101T000000Z"
 TOO_LONG = 120 * "x"
 
 
@@ -191,29 +188,6 @@ def old_store(home: Path) -> None:
     (home / "knowledge").chmod(0o700)
 
 
-def damaged_table(home: Path) -> None:
-    (home / "knowledge" / TABLE_FOLDER).mkdir(mode=0o700, parents=True)
-    (home / "knowledge").chmod(0o700)
-    quarantine.put_in(
-        home / "quarantine",
-        home / "knowledge",
-        Report(
-            created="2020-01-01T00:00:00.000Z",
-            software="0.0.1",
-            table_version=7,
-            rows=3,
-            put_aside=(
-                PutAside(version=8, why="LanceError(IO)", rows=4, missing_ids=("general-1",)),
-            ),
-        ),
-    )
-
-
-def not_durable(home: Path) -> None:
-    (home / "knowledge.toml").touch(0o600)
-    (home / "knowledge.toml").write_text('[store]\ndurability = "process"\n')
-
-
 def file_of_tomorrow(home: Path) -> None:
     (home / "knowledge.toml").touch(0o600)
     tomorrow = time.time() + 86400
@@ -249,13 +223,6 @@ def hooks_of_a_lost_interpreter(_: Path) -> None:
             old_store,
             "rm -r HOME/knowledge/before-restore-20200101T000000Z",
         ),
-        (
-            "quarantine",
-            "warning",
-            damaged_table,
-            f"cat {PLACE}/report.json    # when nothing of it is needed: rm -r {PLACE}",
-        ),
-        ("durability", "warning", not_durable, "${EDITOR:-vi} HOME/knowledge.toml"),
         ("clock", "warning", file_of_tomorrow, SET_CLOCK),
         ("socket", "error", no_socket, "mv HOME/knowledge.sock HOME/knowledge.sock.moved"),
         ("hooks", "warning", hooks_of_a_lost_interpreter, "kmctl hooks install"),

@@ -142,6 +142,7 @@ def test_a_stored_entry_comes_back_with_every_field(shared_kmctl: Kmctl, project
         "duplicate_of": None,
         "timestamp": fields["timestamp"],
         "similar": [],
+        "redactions": [],
     }
     assert entry(shared_kmctl, stored["id"]) == fields | {"superseded_by": None}
 
@@ -309,7 +310,7 @@ def test_update_changes_what_is_given_and_nothing_else(shared_kmctl: Kmctl, proj
     old = entry(shared_kmctl, stored_id(shared_kmctl, "Owls hunt at night", *at, "--agent", "a"))
     changed = ("update", old["id"], "--type", "pattern", "--text", "-")
     result = shared_kmctl.json(*changed, data=b"The tax office closes at noon\n")
-    assert result == {"id": old["id"], "updated": True}
+    assert result == {"id": old["id"], "updated": True, "redactions": []}
     new = {"type": "pattern", "text": "The tax office closes at noon"}
     assert entry(shared_kmctl, old["id"]) == old | new
     threshold = ("--threshold", "0.3", *at)

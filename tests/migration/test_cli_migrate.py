@@ -219,6 +219,19 @@ def test_the_script_does_the_same_and_people_are_told(kmctl: Kmctl, tmp_path: Pa
     assert total(kmctl) == 2
 
 
+def test_secrets_of_old_records_come_as_they_are_and_are_told_of(
+    kmctl: Kmctl, tmp_path: Path
+) -> None:
+    token = "ghp_" + "aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW3xY5zA7"
+    write_table(tmp_path / "shop", row(id="a", text=f"CI uses {token}"), row(id="b"))
+    file = tmp_path / "report.json"
+    told = kmctl("migrate", str(tmp_path / "shop"), "--report", str(file))
+    assert "1 records hold what looks like a secret" in told.err
+    assert json.loads(file.read_text())["secret"] == 1
+    assert "kmctl scrub" in file.with_suffix(".md").read_text()
+    assert token in kmctl("get", "a").out
+
+
 def test_what_is_no_old_table_is_said_to_be_none(kmctl: Kmctl, tmp_path: Path) -> None:
     kmctl.json("store", "The store of this daemon is not old.")
     report = kmctl.json("migrate", str(kmctl.home / "knowledge"))

@@ -187,9 +187,9 @@ def _run(daemon: Daemon, seed: int, seconds: float, tell: Callable[[str], None])
     threads = [threading.Thread(target=client.work, args=[until_s]) for client in clients]
     for thread in threads:
         thread.start()
-    samples = [_sample(daemon.pid, begun_s)]
+    samples, pause = [_sample(daemon.pid, begun_s)], threading.Event()
     while any(thread.is_alive() for thread in threads):
-        threads[0].join(max(0.25, seconds / 600))
+        pause.wait(max(0.25, seconds / 600))
         samples.append(_sample(daemon.pid, begun_s))
         tell(f"{samples[-1]}\n")
     return _report(daemon, seed, clients, samples)

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +27,8 @@ from reliability.lost_writes import lose
 from wire import Raw, RpcError, request, result_of
 
 _CLIENTS = 3
-_LONGEST_LIFE_S = 2.5
+_MOST_CALLS = 60
+_LONGEST_LIFE_S = 20.0
 _SLOWEST_SYNC_S = 0.03
 _ABSENT = ""
 _WORDS = ("backup", "release", "index", "worker", "deadline", "cache", "review", "migration")
@@ -35,7 +36,10 @@ _WORDS = ("backup", "release", "index", "worker", "deadline", "cache", "review",
 
 class PicturedDaemon(Daemon):
     program: ClassVar = (pictured.__file__,)
-    environment: ClassVar = {pictured.SLOWNESS: str(_SLOWEST_SYNC_S)}
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.environment = {pictured.SLOWNESS: str(_SLOWEST_SYNC_S)}
 
 
 class Ledger:
@@ -82,11 +86,11 @@ class Client(threading.Thread):
 
     def _act(self, raw: Raw) -> None:
         present = self._ledger.present()
-        acts = [self._asks_to_store] * 5 + [self._asks_to_store_many]
+        acts: list[Callable[[Raw, list[str]], None]] = [self._asks_to_store] * 5
+        acts.append(self._asks_to_store_many)
         if present:
-            acts += (
-                [self._asks_to_update] * 2 + [self._asks_to_delete] * 2 + [self._asks_to_optimize]
-            )
+            acts.extend([self._asks_to_update, self._asks_to_delete] * 2)
+            acts.append(self._asks_to_optimize)
         self._source.choice(acts)(raw, present)
 
     def _asks_to_store(self, raw: Raw, _present: list[str]) -> None:
@@ -200,7 +204,13 @@ def _under_load(
     clients = [Client(daemon, ledger, source.randrange(1 << 30)) for ledger in ledgers]
     for client in clients:
         client.start()
-    time.sleep(source.uniform(0.05, _LONGEST_LIFE_S))
+    # Calls, not seconds: a busy machine would be killed before it has done anything.
+    enough, until_s = source.randrange(_MOST_CALLS), time.monotonic() + _LONGEST_LIFE_S
+    while sum(client.n_acknowledged for client in clients) < enough:
+        if time.monotonic() > until_s:
+            break
+        time.sleep(0.002)
+    time.sleep(source.uniform(0, _SLOWEST_SYNC_S))
     _kill(daemon)
     for client in clients:
         client.join()

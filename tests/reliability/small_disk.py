@@ -17,7 +17,8 @@ from process import Daemon, refused_start
 from prometheus_text import measured
 from wire import RpcError
 
-_SIZE = "16m"
+_SIZE = "48m"
+_SIZE_TO_FILL = "16m"
 _rng = random.Random(1)
 FULL = "cco_knowledge_storage_full"
 
@@ -56,7 +57,7 @@ def full(disk: Disk, start: Callable[..., Daemon]) -> None:
     ids = store_all(daemon, "p", *[{}] * 200)
     ballast = daemon.home / "knowledge" / ".ballast"
     assert ballast.stat().st_blocks > 0
-    disk.leave(512 << 10)
+    disk.leave(2 << 20)
     assert measured(daemon.socket_path).value(FULL) == 1
     for method, params in [
         ("knowledge.store", {"text": "refused"}),
@@ -197,11 +198,12 @@ def daemons(home: Path, model: str) -> Iterator[Callable[..., Daemon]]:
 
 def main() -> None:
     scene, model = sys.argv[1:]
+    size = _SIZE_TO_FILL if scene == filled_by_its_own.__name__ else _SIZE
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(
             tempfile.TemporaryDirectory(dir="/tmp")
         )  # short, for the socket
-        mount("-t", "tmpfs", "-o", f"size={_SIZE}", "cco", place)
+        mount("-t", "tmpfs", "-o", f"size={size}", "cco", place)
         stack.callback(subprocess.run, ["umount", "-l", place], check=True)
         home = Path(place) / "home"
         home.mkdir(mode=0o700)

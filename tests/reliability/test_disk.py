@@ -137,3 +137,7 @@ def test_without_memory_for_a_text_it_is_to_come_again(
     assert refused.value.reason == "overloaded"
     faults.set()
     assert daemon.call("knowledge.store", {"text": "no memory for this"})["stored"]
+
+
+def test_a_daemon_that_may_fail_on_purpose_says_so(shared_faulty: tuple[Daemon, Faults]) -> None:
+    assert "things go wrong on purpose" in shared_faulty[0].stderr

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -152,15 +152,14 @@ async def test_each_kind_of_change_is_taken_back(
     async with opened(tmp_path) as store:
         await store.insert(drafts(range(20)))
         (entry,) = await store.get(["e1"])
-        for number, change in enumerate(
-            (
-                lambda: store.insert([draft(500)]),
-                lambda: store.insert([draft(501, supersedes=["e3"])]),
-                lambda: store.delete(["e2"]),
-                lambda: store.replace(entry, None),
-                lambda: store.cleanup(ANY),
-            )
-        ):
+        changes: list[Callable[[], Awaitable[object]]] = [
+            lambda: store.insert([draft(500)]),
+            lambda: store.insert([draft(501, supersedes=["e3"])]),
+            lambda: store.delete(["e2"]),
+            lambda: store.replace(entry, None),
+            lambda: store.cleanup(ANY),
+        ]
+        for number, change in enumerate(changes):
             disk.code = code
             with pytest.raises(error):
                 await change()

@@ -100,7 +100,9 @@ class Dispatcher:
             result = await self._call(part, observed)
             observed.n_redacted = n_redacted(result)
             outcome, response = "ok", self._fitting(envelope.success(part.id, result), arrival)
-        except Exception as error:  # noqa: BLE001  # the boundary: every call is answered
+        except (Exception, asyncio.CancelledError) as error:  # the boundary: every call is answered
+            if _is_to_end(error):
+                raise
             wire = to_wire(error)
             outcome = "cancelled" if arrival.held.is_for_nobody else wire.reason
             response = envelope.failure(part.id, wire)
@@ -184,3 +186,10 @@ def _among(limit: asyncio.Timeout, limits: set[asyncio.Timeout]) -> Iterator[Non
         yield
     finally:
         limits.discard(limit)
+
+
+def _is_to_end(error: BaseException) -> bool:
+    """Whether the call itself was cancelled, and not something that it waited for."""
+    task = asyncio.current_task()
+    is_ours = task is not None and task.cancelling() > 0
+    return isinstance(error, asyncio.CancelledError) and is_ours

@@ -37,7 +37,7 @@ ADVICE: dict[str, str] = {
     "internal": "Report it with `data.ref`, which stands in the log too.",
     "not_found": "Check the id.",
     "conflict": "The message says what is stored.",
-    "unavailable": "Wait: the daemon is starting or stopping.",
+    "unavailable": "Wait: the daemon is starting or stopping, or its disk hangs or is read-only.",
     "deadline_exceeded": "Try again, ask for less, or raise `limits.deadline_s`.",
     "embedding_failed": "The model gave no vector for this text.",
     "store_failed": "Look at the log and the disk.",

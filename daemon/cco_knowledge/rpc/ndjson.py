@@ -181,7 +181,7 @@ class NdjsonConnection:
     def _answered(self, call: "asyncio.Task[None]") -> None:
         del self._calls[call]
         self._go_on()
-        if self._is_ended and not self._calls:
+        if self._is_ended and not self._calls and self._line_end < 0:
             self._transport.close()
 
 

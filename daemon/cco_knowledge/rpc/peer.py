@@ -39,8 +39,10 @@ def peer_of(connected: socket.socket) -> Peer:
 
 def has_hung_up(descriptor: int) -> bool:
     """Whether it reads no more either, as opposed to having sent all. Known on Linux only."""
-    if sys.platform != "linux":
-        return False
-    poll = select.poll()
-    poll.register(descriptor, 0)
-    return any(event & select.POLLHUP for _, event in poll.poll(0))
+    if sys.platform == "linux":
+        poll = select.poll()
+        poll.register(descriptor, 0)
+        hung_up = any(event & select.POLLHUP for _, event in poll.poll(0))
+    else:
+        hung_up = False
+    return hung_up

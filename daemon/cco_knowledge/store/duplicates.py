@@ -74,15 +74,6 @@ def decide(drafts: Sequence[Draft], known: Known) -> Decided:
     return Decided(new, outcomes, successors)
 
 
-def marked(embedded: EmbeddedEntry, successors: Mapping[str, Entry]) -> EmbeddedEntry:
-    """As it is stored, where a later one of the same commit replaces it."""
-    by = successors.get(embedded.entry.id)
-    if by is None:
-        return embedded
-    entry = replace(embedded.entry, superseded_by=by.id, superseded_at=by.timestamp)
-    return replace(embedded, entry=entry)
-
-
 def unchanged(
     changes: Mapping[str, tuple[Entry, EmbeddedEntry]], stored: Iterable[Entry]
 ) -> list[EmbeddedEntry]:
@@ -101,14 +92,6 @@ def keys_of(entry: Entry) -> list[str | bytes]:
     """What makes an entry the same as another; the values of the columns that are looked up."""
     keys = [entry.id, content_digest(entry), entry.migration_record]
     return [key for key in keys if key is not None]
-
-
-def first_kept(target: str, pointers: Mapping[str, str], gone: set[str]) -> str | None:
-    """Along the chain of successors; None where it ends among those that go."""
-    following: str | None = target
-    while following in gone:
-        following = pointers.get(following)
-    return following
 
 
 def _outcome(draft: Draft, known: Known) -> Stored | Exception:

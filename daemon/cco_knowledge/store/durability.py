@@ -82,16 +82,15 @@ class Disk:
     def forget(self) -> None:
         """Let the next reads come from the disk, not from memory that it may never have got.
 
-        A write that failed leaves pages that count as written. Where the system has no such call,
-        they are read as they are.
+        A write that failed leaves pages that count as written. macOS has no such call; they are
+        read as they are there.
         """
-        if not hasattr(os, "posix_fadvise"):
-            return
         for folder, _, names in os.walk(self.table):
             for name in names:
                 descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_CLOEXEC)
                 try:
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                    if sys.platform != "darwin":
+                        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
                 finally:
                     os.close(descriptor)
 

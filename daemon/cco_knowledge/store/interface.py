@@ -114,8 +114,8 @@ class Store(Protocol):
         """The entries that hold any of the terms among those that pass, by BM25."""
         ...
 
-    async def terms_of(self, found: Sequence[Match]) -> dict[str, list[str]]:
-        """The terms by which the entries that still exist are found, by id."""
+    async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:
+        """By id, the terms by which the entries that still exist are found, parted by spaces."""
         ...
 
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:

@@ -27,6 +27,7 @@ from cco_knowledge.store.native import Scannable
 from cco_knowledge.store.reads import LanceReads
 from cco_knowledge.store.renewal import renew
 from cco_knowledge.store.seen import SeenKeys
+from cco_knowledge.store.successors import first_kept, marked
 from cco_knowledge.store.upsert import upsert
 from cco_knowledge.store.verification import Verification
 from cco_knowledge.store.writer import Outcome, Writer
@@ -60,7 +61,6 @@ class LanceStore(LanceReads):
             for sealed in batch.column("sealed").drop_null().to_pylist()
         }
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
-        # One of its own: what is asked of the store is answered while a write hangs.
         self._measuring_thread = ThreadPoolExecutor(1, thread_name_prefix="measuring")
         self._writer = Writer(self._commit)
         self.work = StoreWork(indexes_rebuilt=opened.n_rebuilt)
@@ -122,7 +122,6 @@ class LanceStore(LanceReads):
 
     @property
     def is_full(self) -> bool:
-        """Whether stores are refused for want of room."""
         return self._disk.room.is_full
 
     def check_takes_entries(self) -> None:
@@ -287,7 +286,7 @@ class LanceStore(LanceReads):
 
     async def _write(self, decided: duplicates.Decided) -> None:
         """The new rows, and the marks on those that they replace: one commit."""
-        new = [duplicates.marked(draft.embedded, decided.successors) for draft in decided.new]
+        new = [marked(draft.embedded, decided.successors) for draft in decided.new]
         batch = await self._to_batch(new)
         for embedded in new:
             self._learn(embedded)
@@ -356,7 +355,7 @@ class LanceStore(LanceReads):
         moved: dict[str | None, list[str]] = {}
         for entry_id, target in pointers.items():
             if target in gone and entry_id not in gone:
-                moved.setdefault(duplicates.first_kept(target, pointers, gone), []).append(entry_id)
+                moved.setdefault(first_kept(target, pointers, gone), []).append(entry_id)
         for kept, ids in moved.items():
             changes = (
                 {"superseded_by": quoted(kept)}

@@ -1,7 +1,7 @@
 """A store in which there are only some projects."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from cco_knowledge.errors import Unauthorized
@@ -54,13 +54,13 @@ class LimitedStore:
         own = self._own(filters)
         n_entries = await self._store.count(own) if terms else 0
         found = await self._store.matching(terms, own, n_entries) if n_entries else []
-        documents = await self._store.terms_of(found)
-        scores = await asyncio.to_thread(bm25, terms, documents, n_entries)
+        texts = await self._store.terms_of(found)
+        scores = await asyncio.to_thread(_scores, terms, texts, n_entries)
         scored = [replace(m, score=scores[m.id]) for m in found if scores.get(m.id)]
         newest_first = sorted(sorted(scored, key=_id), key=_timestamp, reverse=True)
         return sorted(newest_first, key=lambda match: -match.score)[:limit]
 
-    async def terms_of(self, found: Sequence[Match]) -> dict[str, list[str]]:
+    async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:
         return await self._store.terms_of(found)
 
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
@@ -166,6 +166,12 @@ class LimitedStore:
             entry if entry.superseded_by in shown else replace(entry, superseded_by=None)
             for entry in entries
         ]
+
+
+def _scores(terms: Sequence[str], texts: Mapping[str, str], n_entries: int) -> dict[str, float]:
+    """On a thread: 10 µs an entry of twenty words."""
+    documents = {entry_id: text.split(" ") for entry_id, text in texts.items()}
+    return bm25(terms, documents, n_entries)
 
 
 def _no_chosen_id() -> Unauthorized:

@@ -69,15 +69,18 @@ class LanceReads:
         return await self._nearest(vector, self._predicate(filters), limit)
 
     @_in_turn
-    async def terms_of(self, found: Sequence[Match]) -> dict[str, list[str]]:
+    async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:
         if not found:
             return {}
         with translated("search"):
             batches = await self._batches(
                 ["id", "terms"], one_of("id", [match.id for match in found]), found
             )
-        rows = (row for batch in batches for row in batch.to_pylist())
-        return {row["id"]: row["terms"].split(" ") for row in rows}
+        texts: dict[str, str] = {}
+        for batch in batches:
+            ids, terms = (batch.column(name).to_pylist() for name in ("id", "terms"))
+            texts |= zip(ids, terms, strict=True)
+        return texts
 
     @_in_turn
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
@@ -99,15 +102,19 @@ class LanceReads:
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         if not terms:
             return []
-        query = self._table.query().nearest_to_text(
-            {"query": " ".join(terms), "columns": ["terms"]}
-        )
-        _where(query, self._predicate(filters))
-        query.select_columns([*_MATCH_COLUMNS, "_score"])
-        query.with_row_id()
-        query.limit(limit)
+
+        def query() -> Any:
+            query = self._table.query().nearest_to_text(
+                {"query": " ".join(terms), "columns": ["terms"]}
+            )
+            _where(query, self._predicate(filters))
+            query.select_columns([*_MATCH_COLUMNS, "_score"])
+            query.with_row_id()
+            query.limit(limit)
+            return query
+
         with translated("search"):
-            return _matches(await self._rows(lambda: query.execute(None, None)), "_score")
+            return _matches(await self._rows(lambda: query().execute(None, None)), "_score")
 
     @_in_turn
     async def embedded(
@@ -137,11 +144,14 @@ class LanceReads:
         start: PageStart | None,
     ) -> Page:
         condition = self._predicate(filters)
-        query = self._table.query()
-        _where(query, both(condition, after(start) if start else None))
-        query.select_columns(list(schema.ENTRY_COLUMNS))
-        query.order_by(_ordering(order_by, descending=descending))
-        query.limit(limit + 1)
+        wanted = both(condition, after(start) if start else None)
+
+        def query() -> Any:
+            query = self._query(schema.ENTRY_COLUMNS, wanted)
+            query.order_by(_ordering(order_by, descending=descending))
+            query.limit(limit + 1)
+            return query
+
         with translated("query"):
             total = await self._counted(condition)
             entries = await self._answer(query)
@@ -156,11 +166,9 @@ class LanceReads:
     async def get(self, ids: Sequence[str], filters: Filters = ANY) -> list[Entry]:
         if not ids:
             return []
-        query = self._table.query()
-        _where(query, both(one_of("id", ids), self._predicate(filters)))
-        query.select_columns(list(schema.ENTRY_COLUMNS))
+        condition = both(one_of("id", ids), self._predicate(filters))
         with translated("get"):
-            entries = await self._answer(query)
+            entries = await self._answer(lambda: self._query(schema.ENTRY_COLUMNS, condition))
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
@@ -184,11 +192,9 @@ class LanceReads:
     @_in_turn
     async def totals(self, filters: Filters) -> Totals:
         """One scan of four columns, a batch at a time."""
-        query = self._table.query()
-        _where(query, self._predicate(filters))
-        query.select_columns(["type", "agent", "project_id", "timestamp"])
+        columns, condition = ["type", "agent", "project_id", "timestamp"], self._predicate(filters)
         with translated("stats"):
-            return await self._read(lambda: _totals(query))
+            return await self._read(lambda: _totals(self._query(columns, condition)))
 
     def _predicate(self, filters: Filters) -> str | None:
         if not self._has_superseded and not filters.include_superseded:
@@ -214,14 +220,18 @@ class LanceReads:
         numbers = pa.Array.from_buffers(
             pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)]
         )
-        query = self._table.query().nearest_to(numbers)
-        query.column(column)
-        query.distance_type("cosine")
-        query.select_columns([*_MATCH_COLUMNS, "_distance"])
-        query.with_row_id()
-        query.limit(limit)
-        _where(query, condition)
-        distances = _matches(await self._rows(query.execute), "_distance")
+
+        def query() -> Any:
+            query = self._table.query().nearest_to(numbers)
+            query.column(column)
+            query.distance_type("cosine")
+            query.select_columns([*_MATCH_COLUMNS, "_distance"])
+            query.with_row_id()
+            query.limit(limit)
+            _where(query, condition)
+            return query
+
+        distances = _matches(await self._rows(lambda: query().execute()), "_distance")
         return [replace(match, score=1.0 - match.score) for match in distances]
 
     @_in_turn
@@ -235,7 +245,7 @@ class LanceReads:
         batches = await self._select(schema.ENTRY_COLUMNS, condition)
         return [entry for batch in batches for entry in schema.to_entries(batch)]
 
-    async def _answer(self, query: Any) -> list[Entry]:
+    async def _answer(self, query: Callable[[], Any]) -> list[Entry]:
         """All rows of what goes to a caller. Raises TooLarge before the memory is spent."""
         self._large.note_origin()
         async with self._semaphore.place():
@@ -282,18 +292,22 @@ class LanceReads:
 
     async def _select(self, columns: Iterable[str], condition: str | None) -> list[Any]:
         """The columns of all rows that meet the condition, as batches that are not empty."""
+        batches = await self._collect(lambda: self._query(columns, condition))
+        return [batch for batch in batches if batch.num_rows]
+
+    def _query(self, columns: Iterable[str], condition: str | None) -> Any:
         query = self._table.query()
         _where(query, condition)
         query.select_columns(list(columns))
-        return [batch for batch in await self._collect(query) if batch.num_rows]
+        return query
 
-    async def _collect(self, query: Any) -> list[Any]:
-        return await self._rows(lambda: query.execute(_SCAN_BATCH_ROWS, None))
+    async def _collect(self, query: Callable[[], Any]) -> list[Any]:
+        return await self._rows(lambda: query().execute(_SCAN_BATCH_ROWS, None))
 
-    async def _collect_answer(self, query: Any) -> list[Any]:
+    async def _collect_answer(self, query: Callable[[], Any]) -> list[Any]:
         async def batches() -> list[Any]:
             found, n_bytes = [], 0
-            async for batch in await query.execute(_ANSWER_BATCH_ROWS, None):
+            async for batch in await query().execute(_ANSWER_BATCH_ROWS, None):
                 found.append(batch)
                 n_bytes += batch.nbytes
                 if n_bytes > MAX_ANSWER_BYTES:
@@ -309,7 +323,10 @@ class LanceReads:
         return await self._read(batches)
 
     async def _read(self, read: Callable[[], Awaitable[_T]]) -> _T:
-        """Twice: maintenance may take away the files of the version that a read began with."""
+        """Twice: maintenance may take away the files of the version that a read began with.
+
+        And a query keeps its table, which may have been opened anew since: `read` has to make one.
+        """
         with contextlib.suppress(RuntimeError, ValueError, OSError), panics_caught():
             return await read()
         try:

@@ -54,7 +54,11 @@ def test_every_setting_can_be_set_by_the_environment(tmp_path: Path, key: str) -
     value = {"path": "/s", "name": "m", "extra_types": "a, b", "level": "error"}.get(
         name, "1048576"
     )
-    value = {"embedding.threads": "4", "backup.every_hours": "12"}.get(key, value)
+    value = {
+        "embedding.threads": "4",
+        "backup.every_hours": "12",
+        "auth.require_token": "true",
+    }.get(key, value)
     variable = f"CCO_KNOWLEDGE_{section}_{name}".upper()
     loaded = load(tmp_path, environ={variable: value})
     assert source_of(loaded, key) == f"environment {variable}"

@@ -66,7 +66,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {
                 "text": "The job runner connects with password=" + "swordfish-2024.",
                 "type": "configuration",
-                "project_id": "notes",
+                "project_id": "example-runner",
                 "id": "configuration-job-runner",
                 "timestamp": "2024-05-02T09:40:00Z",
             },
@@ -263,9 +263,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {"deleted": 1},
         ),
         Example(
-            "A credential, and its value with it",
-            {"ids": ["credential-staging-database"]},
-            {"deleted": 1},
+            "Entries by their ids; the sealed value of a credential goes with it",
+            {"ids": ["credential-staging-database", "configuration-job-runner"]},
+            {"deleted": 2},
         ),
         Example(
             "The one issue of a project",
