@@ -9,10 +9,11 @@ from typing import Self
 from cco_knowledge.backing_up import Backups
 from cco_knowledge.config import Config, SecretsConfig
 from cco_knowledge.credentials.vault import Vault
+from cco_knowledge.drafting import Drafting
 from cco_knowledge.embedding.engine import Engine, load_engine
 from cco_knowledge.models import resolve_model
 from cco_knowledge.paths import Home
-from cco_knowledge.redaction import Policy
+from cco_knowledge.redaction import Policy, Redactor
 from cco_knowledge.search.searcher import Searcher
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.store.lance import LanceStore
@@ -51,8 +52,8 @@ class Parts:
         )
         searcher = Searcher(store, engine)
         vault = Vault(home.credential_key, lambda: store.key_ids)
-        service = KnowledgeService(store, engine, searcher, vault, config.knowledge.extra_types)
-        service.redactor.policy = policy_of(config.secrets)
+        drafting = Drafting(engine, vault, Redactor(policy_of(config.secrets)))
+        service = KnowledgeService(store, engine, searcher, drafting, config.knowledge.extra_types)
         backups = Backups(store, home.data, home.backups, config.backup)
         return cls(engine, store, searcher, service, backups, vault, home)
 

@@ -306,7 +306,7 @@ class _Daemon:
             parts.engine if parts else None,
             parts.store if parts else None,
             parts.backups if parts else None,
-            parts.service.redactor.replaced if parts else {},
+            parts.service.drafting.redactor.replaced if parts else {},
         )
         return await asyncio.to_thread(_exposed, seen)
 
@@ -370,7 +370,7 @@ class _Daemon:
         logs.set_level(config.log.level)
         if self._parts is not None:
             self._parts.service.extra_types = config.knowledge.extra_types
-            self._parts.service.redactor.policy = policy_of(config.secrets)
+            self._parts.service.drafting.redactor.policy = policy_of(config.secrets)
             self._parts.backups.config = config.backup
 
     def _on_hangup(self) -> None:

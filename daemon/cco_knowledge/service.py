@@ -3,27 +3,25 @@
 import asyncio
 import difflib
 import itertools
-import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
-from cco_knowledge.credentials.entries import has_sealed, value_of, with_sealed_value
-from cco_knowledge.credentials.vault import Vault
+from cco_knowledge.credentials.entries import has_sealed, value_of
+from cco_knowledge.drafting import Drafting, NewEntry
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError, NotFound
-from cco_knowledge.redaction import Fields, Policy, Redaction, Redactor
+from cco_knowledge.redaction import Fields, Redaction
 from cco_knowledge.search.context import Context, pack
 from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
-from cco_knowledge.store.interface import Draft, OnDuplicate, Page, Store, Stored
+from cco_knowledge.store.interface import Draft, Page, Store, Stored
 from cco_knowledge.store.limited import LimitedStore
 from cco_knowledge.timestamps import (
     CLOCK_TOLERANCE_S,
     clock_ahead_s,
     format_timestamp,
-    utc_now,
 )
 from cco_knowledge.types import (
     ENTRY_TYPES,
@@ -41,32 +39,9 @@ from cco_knowledge.vectors import mean
 _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
-_RANDOM_BYTES = 6
-_SCANNED = ("text", "metadata", "project_id", "session_id", "agent", "id")
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
-Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """What a caller gives to be stored."""
-
-    text: str
-    type: str
-    project_id: str
-    session_id: str
-    agent: str
-    metadata: bytes
-    id: str | None
-    timestamp: str | None
-    supersedes: Sequence[str]
-    on_duplicate: OnDuplicate
-    has_chosen_id: bool = True
-    """The id, if there is one, is the caller's own choice."""
-    sealed: bytes | None = None
-    """Of an export: the value that the text once held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +71,14 @@ class KnowledgeService:
         store: Store,
         embedder: Embedder,
         searcher: Searcher,
-        vault: Vault,
+        drafting: Drafting,
         extra_types: Sequence[str],
-        clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._searcher = searcher
-        self._vault = vault
+        self.drafting = drafting
         self.extra_types = extra_types
-        self.redactor = Redactor(Policy())
-        self._clock = clock
         self._update_lock = asyncio.Lock()
         self._limited: dict[frozenset[str], KnowledgeService] = {}
 
@@ -118,11 +90,8 @@ class KnowledgeService:
         if key not in self._limited:
             store = LimitedStore(self._store, key)
             searcher = Searcher(store, self._embedder)
-            limited = KnowledgeService(
-                store, self._embedder, searcher, self._vault, (), self._clock
-            )
+            limited = KnowledgeService(store, self._embedder, searcher, self.drafting, ())
             limited._update_lock = self._update_lock  # an entry has one
-            limited.redactor = self.redactor
             self._limited[key] = limited
         self._limited[key].extra_types = self.extra_types
         return self._limited[key]
@@ -278,10 +247,7 @@ class KnowledgeService:
             current = await self._store.get([entry_id])
             if not current:
                 raise NotFound("No entry has this id.", id=entry_id)
-            changed = replace(current[0], **changes)  # type: ignore[arg-type]
-            if changes.keys() & {"text", "type", "metadata"}:
-                changed = await with_sealed_value(changed, self._vault)
-            changed, redactions = await self._redacted(changed, changes)
+            changed, redactions = await self.drafting.changed(current[0], changes)
             if changed == current[0]:
                 return UpdateOutcome(updated=False, redactions=redactions)
             passages = None
@@ -302,7 +268,7 @@ class KnowledgeService:
         entries = await self._store.get([entry_id])
         if not entries:
             raise NotFound("No entry has this id.", id=entry_id)
-        return await value_of(entries[0], self._vault)
+        return await value_of(entries[0], self.drafting.vault)
 
     async def delete(self, ids: Sequence[str]) -> int:
         return await self._store.delete(ids)
@@ -323,7 +289,7 @@ class KnowledgeService:
                 "The system's clock has jumped ahead since the daemon was started, so nothing was "
                 "deleted. If it is right now, restart the daemon: kmctl restart"
             )
-        oldest_kept = self._clock() - timedelta(days=older_than_days, milliseconds=1)
+        oldest_kept = self.drafting.clock() - timedelta(days=older_than_days, milliseconds=1)
         old = replace(filters, until=format_timestamp(oldest_kept), include_superseded=True)
         return await (self._store.find_ids(old) if dry_run else self._store.cleanup(old))
 
@@ -401,37 +367,7 @@ class KnowledgeService:
 
     async def _draft(self, new: NewEntry, priority: Priority) -> tuple[Draft, list[Redaction]]:
         self._check_type(new.type)
-        now = self._clock()
-        entry = Entry(
-            id=new.id or new_id(new.type, now),
-            text=new.text,
-            type=new.type,
-            project_id=new.project_id,
-            session_id=new.session_id,
-            agent=new.agent,
-            timestamp=new.timestamp or format_timestamp(now),
-            metadata=new.metadata,
-            sealed=new.sealed,
-        )
-        if new.sealed is None:
-            entry = await with_sealed_value(entry, self._vault)
-        given = [name for name in _SCANNED if getattr(new, name) is not None]
-        entry, redactions = await self._redacted(entry, given)
-        passages = await self._embedder.embed_document(entry.text, priority)
-        draft = Draft(
-            EmbeddedEntry(entry, passages),
-            new.on_duplicate,
-            has_given_timestamp=new.timestamp is not None,
-            supersedes=new.supersedes,
-            has_chosen_id=new.id is not None and new.has_chosen_id,
-        )
-        return draft, redactions
-
-    async def _redacted(self, entry: Entry, fields: Iterable[str]) -> tuple[Entry, list[Redaction]]:
-        """Without secrets in these fields; the sealed value of a credential is in none."""
-        values = {name: getattr(entry, name) for name in fields}
-        clean, redactions = await self.redactor.clean(values, entry.type)
-        return replace(entry, **clean), redactions
+        return await self.drafting.draft(new, priority)
 
     def _check_type(self, name: str) -> None:
         listed = (*ENTRY_TYPES, *self.extra_types)
@@ -461,7 +397,3 @@ async def _each(
                 return error
 
     return list(await asyncio.gather(*map(one, items)))
-
-
-def new_id(entry_type: str, now: datetime) -> str:
-    return f"{entry_type}-{int(now.timestamp() * 1000)}-{secrets.token_hex(_RANDOM_BYTES)}"

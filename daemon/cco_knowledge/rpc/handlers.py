@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from cco_knowledge.drafting import NewEntry
 from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError, NotFound
 from cco_knowledge.rpc import answers, cursor, params, reading, results
-from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
+from cco_knowledge.service import KnowledgeService, StoreOutcome
 from cco_knowledge.sessions import briefing
 from cco_knowledge.turns import ORIGIN
 from cco_knowledge.types import Entry, Filters

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from cco_knowledge.drafting import NewEntry
 from cco_knowledge.errors import InvalidInput, KnowledgeError, Overloaded
 from cco_knowledge.jobs import Advance, Spool, Work
 from cco_knowledge.rpc import params, reading, results
 from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.errors import to_wire
 from cco_knowledge.rpc.system import Host, job_of, shown_job, watch
-from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome
+from cco_knowledge.service import KnowledgeService, StoreOutcome
 from cco_knowledge.store.interface import Stored
 from cco_knowledge.types import Entry
 

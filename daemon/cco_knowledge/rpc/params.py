@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from cco_knowledge.drafting import NewEntry
 from cco_knowledge.rpc.described import about, refer
 from cco_knowledge.rpc.reading import (
     check_depth,
@@ -22,7 +23,6 @@ from cco_knowledge.rpc.reading import (
     timestamp_of,
 )
 from cco_knowledge.search.searcher import Mode
-from cco_knowledge.service import NewEntry
 from cco_knowledge.store.interface import OnDuplicate
 from cco_knowledge.store.metadata import metadata_digest
 from cco_knowledge.types import ENTRY_TYPES, FIELD_MAX_CHARACTERS, Entry, Filters

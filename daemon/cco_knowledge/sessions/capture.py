@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from cco_knowledge.drafting import NewEntry, new_id
 from cco_knowledge.secret_values import redacted
-from cco_knowledge.service import KnowledgeService, NewEntry, StoreOutcome, new_id
+from cco_knowledge.service import KnowledgeService, StoreOutcome
 from cco_knowledge.sessions.changes import Earlier, is_repeated, replaced
 from cco_knowledge.sessions.conversation import passages
 from cco_knowledge.sessions.worth import Kept, worth_keeping
@@ -33,7 +34,7 @@ async def capture(
     the same conversation may be sent as often as it grows.
     """
     kept, replaced = await asyncio.to_thread(kept_of, conversation)
-    service.redactor.replaced += replaced
+    service.drafting.redactor.replaced += replaced
     session = _Session(service, project_id, session_id)
     ids: list[str] = []
     for begin in range(0, len(kept), _STORED_AT_ONCE):
