@@ -57,7 +57,7 @@ def planted(daemon: Daemon, tokens: list[str]) -> None:
         {"id": "e-project", "text": "Or here.", "project_id": tokens[5]},
         {"id": "e-gone", "text": f"Deleted long ago: {tokens[6]}"},
         {"id": "e-cred", "text": f"Deploy token: {tokens[7]}", "type": "credential"},
-        {"id": "e-word", "text": "password=swordfish, and we met a swordfish."},
+        {"id": "e-word", "text": "DB_PASSWORD=swordfish\nWe met a swordfish."},
         {"id": "e-clean", "text": "The sky is blue over the harbour.", "metadata": {"n": 1.0}},
         {"id": "e-hash", "text": "Commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b fixed it."},
         *({"id": f"f-{n}", "text": f"Filler number {n}."} for n in range(60)),
@@ -105,7 +105,7 @@ def test_nothing_is_left_and_nothing_else_is_lost(daemon: Daemon, tokens: list[s
     kmctl = Kmctl(daemon.home)
     tried = kmctl("scrub", "--dry-run", "--json")
     assert tried.code == 1
-    wanted = {f"e-{name}" for name in ("text", "long", "meta", "agent", "project", "cred", "word")}
+    wanted = {f"e-{name}" for name in ("long", "meta", "agent", "project", "cred", "word")}
     assert set(json.loads(tried.out)["changed"]) == wanted
     assert {entry["id"]: entry for entry in listed(daemon, limit=200)} == before
 
@@ -122,8 +122,8 @@ def test_nothing_is_left_and_nothing_else_is_lost(daemon: Daemon, tokens: list[s
     assert {i: e for i, e in after.items() if i not in wanted} == {
         i: e for i, e in before.items() if i not in wanted
     }
-    assert after["e-text"]["text"] == "Now with [secret removed] as token."
-    assert after["e-word"]["text"] == "password=[secret removed], and we met a swordfish."
+    assert after["e-text"]["text"] == "Now with [redacted: github token] as token."
+    assert after["e-word"]["text"] == "DB_PASSWORD=[redacted: password]\nWe met a swordfish."
     assert after["e-cred"]["text"] == "Deploy token: [sealed]"
     assert daemon.call("knowledge.reveal", {"id": "e-cred"})["value"] == tokens[7]
     hits = daemon.call("knowledge.search", {"query": "sky harbour", "mode": "text"})

@@ -65,7 +65,7 @@ def verify(invocation: Invocation, /) -> int:
 def scrub(invocation: Invocation, /, **options: Any) -> int:
     """Find secrets in what is stored, and remove every byte of them.
 
-    In texts and other fields each becomes "[secret removed]"; credentials are sealed instead, so
+    In texts and other fields a marker takes its place; credentials are sealed instead, so
     that their value is not lost. Then all files of the store are written anew, each backup is
     rebuilt without them, logs and records are blotted out, and every byte of the home is searched
     for what was found. Exit 0 where nothing is left, 1 where something is. What was copied

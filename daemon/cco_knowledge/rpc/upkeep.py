@@ -36,7 +36,8 @@ async def scrub(host: Host, given: params.ScrubParams, caller: Caller) -> result
     from cco_knowledge.scrubbing.table import Cleaner
 
     parts = await host.parts()
-    run = Scrub(parts.home, parts.store, parts.backups, Cleaner(parts.engine, parts.vault))
+    cleaner = Cleaner(parts.engine, parts.vault, parts.service.drafting.redactor.policy)
+    run = Scrub(parts.home, parts.store, parts.backups, cleaner)
 
     async def work(advance: Advance) -> dict[str, Any]:
         done: dict[str, Any] = msgspec.to_builtins(await run.run(advance, dry_run=given.dry_run))

@@ -84,7 +84,7 @@ class Scrub:
         self._store = store
         self._backups = backups
         self._cleaner = cleaner
-        self._secrets = Secrets()
+        self._secrets = Secrets(cleaner.policy)
         self._found: dict[Path, list[str]] = {}
         """The ids of the entries of each table in which the detector found something."""
 
@@ -124,7 +124,7 @@ class Scrub:
                 self._found[path] = ids
                 readable.append(path)
         self._count(done)
-        held = await holding(self._store, self._secrets.pieces)
+        held = await holding(self._store, self._secrets)
         done.changed = list(dict.fromkeys([*found, *held]))[:_MOST_IDS]
         return readable
 

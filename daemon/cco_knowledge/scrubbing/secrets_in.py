@@ -10,6 +10,7 @@ import msgspec
 from cco_knowledge import secret_values
 from cco_knowledge.credentials import parting
 from cco_knowledge.errors import InvalidInput
+from cco_knowledge.redaction import Policy
 from cco_knowledge.types import Entry
 
 _MARKER = secret_values.marker("secret")
@@ -23,6 +24,7 @@ _FIELD_MAX_CHARACTERS = 256
 class Secrets:
     """What was found. The values stay in memory, and go with the process."""
 
+    policy: Policy
     values: set[str] = field(default_factory=set)
     places: Counter[str] = field(default_factory=Counter)
     """In how many entries each field held one."""
@@ -40,7 +42,18 @@ class Secrets:
 
     def look_at(self, entries: Sequence[Entry]) -> list[str]:
         """The ids of those that hold any; what they hold is added."""
-        return [entry.id for entry in entries if self._look_at(entry)]
+        return [entry.id for entry in self._unwanted(entries) if self._look_at(entry)]
+
+    def holding(self, entries: Sequence[Entry]) -> list[str]:
+        """The ids of those that hold one of the pieces, whatever the detector says."""
+        pieces = self.pieces
+        return [entry.id for entry in self._unwanted(entries) if holds(entry, pieces)]
+
+    def _unwanted(self, entries: Sequence[Entry]) -> Iterator[Entry]:
+        """Where secrets may be, they are left. A value to seal is unwanted everywhere."""
+        for entry in entries:
+            if _is_open_credential(entry) or self.policy.of(entry.type) != "allow":
+                yield entry
 
     def _look_at(self, entry: Entry) -> bool:
         found = _found(entry)

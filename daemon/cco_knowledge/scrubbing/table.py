@@ -9,7 +9,8 @@ from cco_knowledge.credentials.entries import with_sealed_value
 from cco_knowledge.credentials.vault import Vault
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import InvalidInput
-from cco_knowledge.scrubbing.secrets_in import Secrets, holds, without
+from cco_knowledge.redaction import Policy
+from cco_knowledge.scrubbing.secrets_in import Secrets, without
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import ANY
 from cco_knowledge.store.lance import LanceStore
@@ -26,6 +27,7 @@ class Cleaner:
 
     embedder: Embedder
     vault: Vault
+    policy: Policy
 
 
 async def look(store: LanceStore, secrets: Secrets) -> tuple[int, list[str]]:
@@ -37,13 +39,13 @@ async def look(store: LanceStore, secrets: Secrets) -> tuple[int, list[str]]:
     return n_entries, ids
 
 
-async def holding(store: LanceStore, pieces: Sequence[str]) -> list[str]:
+async def holding(store: LanceStore, secrets: Secrets) -> list[str]:
     """The ids of all entries that hold one of the pieces, whatever the detector says."""
     ids: list[str] = []
-    if not pieces:
+    if not secrets.pieces:
         return ids
     async for page in _pages(store):
-        ids += await asyncio.to_thread(_holding, page, pieces)
+        ids += await asyncio.to_thread(secrets.holding, page)
     return ids
 
 
@@ -61,14 +63,14 @@ async def clean(
     if not secrets.values:
         return changed, 0
     for _ in range(_ROUNDS):
-        ids = list(dict.fromkeys([*found, *await holding(store, secrets.pieces)]))
+        ids = list(dict.fromkeys([*found, *await holding(store, secrets)]))
         if not ids:
             break
         for begin in range(0, len(ids), _PAGE_ENTRIES):
             part = ids[begin : begin + _PAGE_ENTRIES]
             changed.update(await _rewrite(store, part, secrets, cleaner))
         _, found = await look(store, secrets)
-    return changed, len({*found, *await holding(store, secrets.pieces)})
+    return changed, len({*found, *await holding(store, secrets)})
 
 
 async def _rewrite(
@@ -91,10 +93,6 @@ async def _cleaned(entry: Entry, secrets: Secrets, cleaner: Cleaner) -> Entry:
         with contextlib.suppress(InvalidInput):  # it holds too many: the detector takes them
             entry = await with_sealed_value(entry, cleaner.vault)
     return await asyncio.to_thread(without, entry, secrets.pieces)
-
-
-def _holding(page: Sequence[Entry], pieces: Sequence[str]) -> list[str]:
-    return [entry.id for entry in page if holds(entry, pieces)]
 
 
 async def _pages(store: LanceStore) -> AsyncIterator[Sequence[Entry]]:
