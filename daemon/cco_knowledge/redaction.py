@@ -95,7 +95,8 @@ def _cleaned(fields: Fields, action: Action) -> tuple[dict[str, Any], list[Redac
 
 
 def _text(value: str, field: str, counts: Counter[tuple[str, str]]) -> str:
-    text, kinds = secret_values.redacted(value)
+    is_name = field not in {"text", "metadata"} and not field.startswith("metadata.")
+    text, kinds = secret_values.redacted(value, is_name=is_name)
     for kind, count in kinds.items():
         counts[field, kind] += count
     return text

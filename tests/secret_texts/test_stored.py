@@ -108,6 +108,21 @@ def test_other_fields_are_looked_through_too(shared_daemon: Daemon, project: str
     assert TOKEN not in refused.message
 
 
+def test_names_may_look_random(shared_daemon: Daemon, project: str) -> None:
+    entry_id = "0ujtsYcgvSTl8PAuAdqWYSMnLOv"
+    stored = shared_daemon.call(
+        "knowledge.store",
+        {
+            "text": "We keep ids of KSUID form.",
+            "id": entry_id,
+            "session_id": "3OyKB6OiEjkWnE2oZXSFujfD1eDflVZK",
+            "metadata": {"session_id": "8aeada379474499a9fe0af55fa4c8a92"},
+            "project_id": project,
+        },
+    )
+    assert (stored["id"], stored["redactions"]) == (entry_id, [])
+
+
 def test_an_update_is_looked_through(shared_daemon: Daemon, project: str) -> None:
     entry_id = daemon_store(shared_daemon, {"text": "plain", "project_id": project})["id"]
     changed = {"id": entry_id, "text": f"now {TOKEN}"}
@@ -127,14 +142,14 @@ def test_markers_that_make_it_too_large_are_refused(shared_daemon: Daemon, proje
 
 def test_a_policy_a_type_and_a_reload(start_daemon: StartDaemon, home: Path) -> None:
     config = home / "knowledge.toml"
-    config.write_text('[secrets]\npolicy = "allow"\nreject_types = ["credential"]\n')
+    config.write_text('[secrets]\npolicy = "allow"\nreject_types = ["decision"]\n')
     daemon = start_daemon()
     text = f"use {TOKEN}"
     kept = daemon_store(daemon, {"text": text})
     assert kept["redactions"] == []
     assert daemon.call("knowledge.get", {"ids": [kept["id"]]})["entries"][0]["text"] == text
     refused = daemon.refusal(
-        "knowledge.store", {"text": "t", "type": "credential", "metadata": {"a": {"b": text}}}
+        "knowledge.store", {"text": "t", "type": "decision", "metadata": {"a": {"b": text}}}
     )
     assert (refused.reason, refused.field) == ("invalid_params", "metadata")
     assert "github token" in refused.message
@@ -142,7 +157,7 @@ def test_a_policy_a_type_and_a_reload(start_daemon: StartDaemon, home: Path) -> 
     assert TOKEN not in json.dumps([refused.message, refused.data])
     batch = daemon.call(
         "knowledge.store_batch",
-        {"items": [{"text": text, "type": "credential"}, {"text": "fine", "type": "credential"}]},
+        {"items": [{"text": text, "type": "decision"}, {"text": "fine", "type": "decision"}]},
     )
     assert (batch["stored"], batch["failed"]) == (1, 1)
 

@@ -70,14 +70,14 @@ def holds(entry: Entry, pieces: Iterable[str]) -> bool:
 def without(entry: Entry, pieces: Iterable[str]) -> Entry:
     """What the detector finds in each field, and the pieces wherever they are."""
 
-    def cleaned(text: str) -> str:
-        text, _ = secret_values.redacted(text)
+    def cleaned(text: str, *, is_name: bool = False) -> str:
+        text, _ = secret_values.redacted(text, is_name=is_name)
         for piece in pieces:
             text = text.replace(piece, _MARKER)
         return text
 
     def cleaned_field(name: str) -> str:
-        return cleaned(getattr(entry, name))[:_FIELD_MAX_CHARACTERS]
+        return cleaned(getattr(entry, name), is_name=True)[:_FIELD_MAX_CHARACTERS]
 
     before = msgspec.json.decode(entry.metadata)
     metadata = _cleaned_metadata(before, cleaned)
@@ -108,7 +108,9 @@ def _is_open_credential(entry: Entry) -> bool:
 
 
 def _in_fields(entry: Entry) -> dict[str, list[str]]:
-    return {name: secret_values.values_in(getattr(entry, name)) for name in _PLAIN_FIELDS}
+    return {
+        name: secret_values.values_in(getattr(entry, name), is_name=True) for name in _PLAIN_FIELDS
+    }
 
 
 def _to_seal(text: str, metadata: dict[str, Any]) -> list[str]:

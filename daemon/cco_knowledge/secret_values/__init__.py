@@ -53,23 +53,29 @@ def found(text: str) -> list[Secret]:
     return _apart([*secrets, *_repeated(clear, secrets)])
 
 
-def values_in(text: str) -> list[str]:
-    """The different secrets, as they stand."""
-    return list(dict.fromkeys(text[one.start : one.end] for one in found(text)))
+def values_in(text: str, *, is_name: bool = False) -> list[str]:
+    """The different secrets, as they stand. `is_name`: as of `redacted`."""
+    secrets = _of_name(text) if is_name else found(text)
+    return list(dict.fromkeys(text[one.start : one.end] for one in secrets))
 
 
-def redacted(text: str) -> tuple[str, Counter[str]]:
+def redacted(text: str, *, is_name: bool = False) -> tuple[str, Counter[str]]:
     """The text with a marker in the place of each secret, and how many of each kind went.
 
-    A marker, such as `[redacted: github token]`, is no secret itself.
+    A marker, such as `[redacted: github token]`, is no secret itself. `is_name`: the text names
+    something, and names may look random.
     """
-    secrets = found(text)
+    secrets = _of_name(text) if is_name else found(text)
     parts: list[str] = []
     end = 0
     for secret in secrets:
         parts += [text[end : secret.start], marker(secret.kind)]
         end = secret.end
     return "".join([*parts, text[end:]]), Counter(secret.kind for secret in secrets)
+
+
+def _of_name(text: str) -> list[Secret]:
+    return [one for one in found(text) if one.kind != tokens.NOISE]
 
 
 def marker(kind: str) -> str:

@@ -54,6 +54,9 @@ _OF_ANYBODY = re.compile(
     r"(?:public|publishable|foreign|primary|partition|sort|cache|idempotency|host)[ _-]?$"
 )
 _REST_OF_NAME = re.compile(r"[\w-]{0,30}")
+_OF_SESSIONS = frozenset({"session", "sessionid", "sid"})
+_IN_COOKIES = re.compile(r"cookie|\s-b\s")
+_COOKIE_CHARACTERS = 80
 _NOT_THE_VALUE = re.compile(
     r"[_-]?(?:name|file|path|url|uri|length|len|min|max|type|field|hash|policy|reset|timeout|ttl"
     r"|expir\w*|count|budget|limit|hint|label|id|ids|arn|ref|version|format|prefix|suffix|size"
@@ -155,9 +158,12 @@ def _names(text: str) -> Iterator[re.Match[str]]:
             continue
         if _OF_ANYBODY.search(lowered, max(0, name.start() - _BEFORE_CHARACTERS), name.start()):
             continue
-        is_session = name[0].startswith(("session", "sid"))  # its id is all that it takes
+        if name[0] in _OF_SESSIONS:  # its id is all that a browser needs, and elsewhere only a name
+            if _IN_COOKIES.search(lowered, max(0, name.start() - _COOKIE_CHARACTERS), name.start()):
+                yield name
+            continue
         rest = _REST_OF_NAME.match(lowered, name.end())
-        if is_session or rest is None or not _NOT_THE_VALUE.match(rest[0]):
+        if rest is None or not _NOT_THE_VALUE.match(rest[0]):
             yield name
 
 
