@@ -50,7 +50,8 @@ def test_each_method_needs_its_role(shared_daemon: Daemon, file: Path, role: tok
 def test_the_methods_say_which_role_they_need(shared_daemon: Daemon) -> None:
     told = {m["name"]: m["x-role"] for m in shared_daemon.call("rpc.discover")["methods"]}
     assert {name for name, role in told.items() if role == "admin"} == {
-        *("system.shutdown", "system.reload", "system.optimize", "system.verify", "system.backup")
+        *("system.shutdown", "system.reload", "system.optimize", "system.verify", "system.backup"),
+        *("system.scrub", "knowledge.reveal"),
     }
     assert told["knowledge.delete"] == "writer"
     assert told["knowledge.search"] == "reader"

@@ -43,7 +43,8 @@ def test_every_command_of_the_contract_is_there() -> None:
     names = (
         "start stop restart status health version call store search context query get update "
         "delete stats cleanup export import migrate eval model config service hooks mcp discover "
-        "metrics top doctor logs completion bugreport backup restore optimize verify jobs token"
+        "metrics top doctor logs completion bugreport backup restore optimize verify jobs token "
+        "scrub"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {

@@ -15,6 +15,10 @@ from process import wait_until
 from tables import rewrite
 
 
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 def made(kmctl: Kmctl) -> str:
     return str(kmctl.json("backup")["name"])
 
@@ -78,7 +82,10 @@ def test_a_dry_run_changes_nothing(shared: tuple[Kmctl, Before]) -> None:
     ), tried
     assert entries(kmctl) == changed
     assert kmctl.json("status")["pid"] == pid
-    assert [path.name for path in (kmctl.home / "knowledge").iterdir()] == [TABLE_FOLDER]
+    assert {path.name for path in (kmctl.home / "knowledge").iterdir()} == {
+        TABLE_FOLDER,
+        ".ballast",
+    }
 
 
 def test_without_a_daemon_none_is_started(kmctl: Kmctl, before: Before) -> None:
@@ -111,7 +118,10 @@ def refused(kmctl: Kmctl, source: str, *words: str) -> str:
         assert word in outcome.err
     assert entries(kmctl) == changed
     assert kmctl.json("status")["pid"] == pid
-    assert [path.name for path in (kmctl.home / "knowledge").iterdir()] == [TABLE_FOLDER]
+    assert {path.name for path in (kmctl.home / "knowledge").iterdir()} == {
+        TABLE_FOLDER,
+        ".ballast",
+    }
     return outcome.err
 
 
@@ -184,7 +194,10 @@ def test_what_the_daemon_refuses_is_undone(kmctl: Kmctl, before: Before, tmp_pat
     assert (outcome.code, outcome.out) == (1, "")
     assert "the store is what it was again" in outcome.err
     assert entries(kmctl) == changed
-    assert [path.name for path in (kmctl.home / "knowledge").iterdir()] == [TABLE_FOLDER]
+    assert {path.name for path in (kmctl.home / "knowledge").iterdir()} == {
+        TABLE_FOLDER,
+        ".ballast",
+    }
 
 
 def test_a_daemon_that_is_not_reached_keeps_its_store(
@@ -197,7 +210,10 @@ def test_a_daemon_that_is_not_reached_keeps_its_store(
     outcome = kmctl("restore", name)
     assert (outcome.code, f"pid {daemon.pid}" in outcome.err) == (6, True), outcome
     assert kmctl.json("stats", *elsewhere)["total_records"] == 1
-    assert [path.name for path in (kmctl.home / "knowledge").iterdir()] == [TABLE_FOLDER]
+    assert {path.name for path in (kmctl.home / "knowledge").iterdir()} == {
+        TABLE_FOLDER,
+        ".ballast",
+    }
 
 
 def test_the_daemon_of_another_home_is_left_alone(

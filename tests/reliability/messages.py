@@ -13,7 +13,7 @@ from typing import Any, Final
 Json = Any
 MAX_BATCH_CALLS: Final = 100
 NOTHING: Final = "nothing"
-_SKIPPED: Final = frozenset({"system.shutdown", "job.wait"})
+_SKIPPED: Final = frozenset({"system.authenticate", "system.scrub", "system.shutdown", "job.wait"})
 """One would end the daemon; the other one rightly answers only when a job ends."""
 _SELDOM: Final = {
     **dict.fromkeys(("system.backup", "system.optimize", "system.verify"), 0.001),
@@ -223,7 +223,13 @@ class Maker:
             message = message or bytearray(b"1")
         # Left to the other kinds, and never to chance: the one would be two messages, the other
         # one another's connection.
-        return bytes(message).replace(b"\n", b" ").replace(b"shutdown", b"ping") or b"1"
+        return (
+            bytes(message)
+            .replace(b"\n", b" ")
+            .replace(b"shutdown", b"ping")
+            .replace(b"authenticate", b"ping")
+            or b"1"
+        )
 
     def _method(self) -> Method:
         return self.dice.choice(self.methods)

@@ -96,7 +96,7 @@ def test_install_start_restart_stop_uninstall(
     assert stand_in.requests() == [["kickstart", TARGET]]
     again = command("start", "--json").json
     assert (again["started"], again["service"]) == (False, LABEL)
-    assert f"service      {LABEL}, running, 1 starts" in command("status").out
+    assert f"{LABEL}, running, 1 starts" in command("status").out
 
     restarted = command("restart", "--json").json
     assert restarted["old_pid"] == again["pid"] != restarted["pid"]

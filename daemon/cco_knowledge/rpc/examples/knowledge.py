@@ -94,6 +94,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
                 "duplicate_of": None,
                 "timestamp": "2024-05-04T08:00:00.000Z",
                 "similar": [],
+                "redactions": [],
                 "sealed": True,
             },
         ),
