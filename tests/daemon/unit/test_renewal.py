@@ -23,7 +23,7 @@ async def all_entries(store: LanceStore) -> list[Entry]:
 
 
 def table_files(folder: Path) -> set[str]:
-    found = (file for file in folder.rglob("*") if file.is_file())
+    found = (file for file in folder.rglob("*.lance/**/*") if file.is_file())
     return {str(file.relative_to(folder)) for file in found if "latest_version" not in file.name}
 
 
