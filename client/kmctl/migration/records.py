@@ -26,7 +26,6 @@ _DEFAULTS = {
 _DIGEST_BYTES = 16
 _METADATA_MAX_DEPTH = 190
 """The daemon's bound is 200; `_legacy` needs some of it."""
-_CANONICAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _FINER = re.compile(r"(?<=\.\d{6})\d+")
 _MS_IN_ID = re.compile(r"-(\d{13}|\d{10})(?:-|$)")
 """Node's ids hold milliseconds, Rust's seconds."""

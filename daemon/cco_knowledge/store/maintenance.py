@@ -34,7 +34,7 @@ _ROOM_FACTOR = 1.25
 the indexes once more."""
 _KEPT_WITHOUT_LINKS_MS = 2 * 60 * 1000
 _RENEWAL_TRIES = 3
-"""LanceDB goes by the clock when it removes what is old, and a clock may jump."""
+"""Once in a test a file of before was left, for a reason that is not known."""
 _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
 
