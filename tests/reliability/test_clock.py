@@ -77,7 +77,8 @@ def test_jumps_between_and_during_calls(clocked: Daemon, shift: Shift) -> None:
             assert entry["timestamp"].startswith(name)
         assert job_of(clocked, "system.optimize")["state"] == "done"
         assert job_of(clocked, "system.backup")["state"] == "done"
-        assert clocked.call("knowledge.search", {"query": name})["count"] == 10
+        n_known = min(10, len(ids))
+        assert clocked.call("knowledge.search", {"query": name})["count"] >= n_known
         shift(0)
     ended.set()
     storing.join()
