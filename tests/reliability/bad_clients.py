@@ -5,6 +5,7 @@ Every one may lose its connection at any time: that is the daemon's right, and i
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 from collections import Counter
@@ -251,6 +252,10 @@ async def _crowd(path: Path, names: list[str], seed: int, end: Pipe) -> Counter[
 
 
 def crowd(path: Path, names: list[str], seed: int, end: Pipe) -> None:
-    """A process of bad clients, until it is told to end; then it says how often each one came."""
+    """A process of bad clients, until it is told to end; then it says how often each one came.
+
+    They have what the daemon leaves of the cores: how the kernel shares those out is not measured.
+    """
+    os.nice(19)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end.send(dict(asyncio.run(_crowd(path, names, seed, end))))

@@ -84,7 +84,7 @@ SERVICE: dict[str, Seen | Held] = {
     "Description": Held("Description", "CCO Knowledge", "a name for people"),
     "Requires": Held("Requires", units.SOCKET, _STOPS),
     "After": Held("After", units.SOCKET, _DIES),
-    "StartLimitIntervalSec": Held("StartLimitIntervalUSec", "1min", _LOOPS),
+    "StartLimitIntervalSec": Held("StartLimitIntervalUSec", "10min", _LOOPS),
     "StartLimitBurst": Held("StartLimitBurst", "5", _LOOPS),
     "Type": Held("Type", "notify", _DIES),
     "NotifyAccess": Held("NotifyAccess", "main", _DIES),
