@@ -23,6 +23,7 @@ from cco_knowledge.timestamps import (
     clock_ahead_s,
     format_timestamp,
 )
+from cco_knowledge.turns import each
 from cco_knowledge.types import (
     ENTRY_TYPES,
     EmbeddedEntry,
@@ -201,16 +202,14 @@ class KnowledgeService:
         self, texts: Sequence[str], filters: Filters, limit: int
     ) -> list[tuple[Vector, list[tuple[Entry, float]]]]:
         """Of each text to be stored: its direction, and the nearest entries with cosines."""
-        embedding = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
         looking = asyncio.Semaphore(_COMPARED_AT_ONCE)
 
         async def near(text: str) -> tuple[Vector, list[tuple[Entry, float]]]:
-            async with embedding:
-                direction = mean(await self._embedder.embed_document(text, Priority.BULK))
+            direction = mean(await self._embedder.embed_document(text, Priority.BULK))
             async with looking:
                 return direction, await self._searcher.nearest(direction, filters, limit)
 
-        return list(await asyncio.gather(*map(near, texts)))
+        return await each(texts, near, at_once=_EMBEDDED_AT_ONCE)
 
     async def query(
         self,
@@ -303,13 +302,10 @@ class KnowledgeService:
         return await self._store.facts()
 
     async def embed(self, texts: Sequence[str], *, as_query: bool) -> list[Vector]:
-        slots = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
-
         async def embed_one(text: str) -> Vector:
-            async with slots:
-                return await self._embedder.embed(text, as_query=as_query)
+            return await self._embedder.embed(text, as_query=as_query)
 
-        return list(await asyncio.gather(*map(embed_one, texts)))
+        return await each(texts, embed_one, at_once=_EMBEDDED_AT_ONCE)
 
     async def _insert(self, drafts: Sequence[Draft], *, compare: bool = True) -> list[Outcome]:
         """The writer commits while the neighbours are looked for: neither waits for the other."""
@@ -331,15 +327,13 @@ class KnowledgeService:
 
     async def _all_similar(self, drafts: Sequence[Draft]) -> list[list[Match]]:
         """Of each draft. A few at a time: each look at the table copies its vectors."""
-        slots = asyncio.Semaphore(_COMPARED_AT_ONCE)
         new = {draft.embedded.entry.id for draft in drafts}
 
         async def similar(draft: Draft) -> list[Match]:
-            async with slots:
-                near = await self._searcher.similar(draft.embedded, new)
+            near = await self._searcher.similar(draft.embedded, new)
             return [match for match in near if match.id not in draft.supersedes]
 
-        return list(await asyncio.gather(*map(similar, drafts)))
+        return await each(drafts, similar, at_once=_COMPARED_AT_ONCE)
 
     async def _with_newest(self, found: Found) -> Found:
         entries = await self._newest([hit.entry for hit in found.hits])
@@ -385,15 +379,13 @@ async def _each(
     items: Sequence[_T | KnowledgeError], prepare: Callable[[_T], Awaitable[_U]]
 ) -> list[_U | KnowledgeError]:
     """A few at a time, in order; what is or raises a KnowledgeError is that error."""
-    slots = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
 
     async def one(item: _T | KnowledgeError) -> _U | KnowledgeError:
         if isinstance(item, KnowledgeError):
             return item
-        async with slots:
-            try:
-                return await prepare(item)
-            except KnowledgeError as error:
-                return error
+        try:
+            return await prepare(item)
+        except KnowledgeError as error:
+            return error
 
-    return list(await asyncio.gather(*map(one, items)))
+    return await each(items, one, at_once=_EMBEDDED_AT_ONCE)

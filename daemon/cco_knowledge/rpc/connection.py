@@ -24,7 +24,9 @@ from cco_knowledge.turns import Origin
 
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
 _RECEIVE_BYTES = 64 << 10
-"""At once from one connection, before others have their turn."""
+"""At once from one connection, and all in all in one turn of the event loop, but for
+`_LEAST_BYTES` of each: a request of usual size comes at once, and floods make no turn long."""
+_LEAST_BYTES = 4 << 10
 
 
 class _Framing(Protocol):
@@ -46,8 +48,10 @@ class Peers:
     max_connections: int
     connections: "dict[asyncio.BaseTransport, Connection]" = field(default_factory=dict)
     """The one that has been quiet for longest comes first."""
-    received: bytearray = field(default_factory=lambda: bytearray(_RECEIVE_BYTES))
+    received: memoryview = field(default_factory=lambda: memoryview(bytearray(_RECEIVE_BYTES)))
     """Used by one connection at a time, and only as long as it reads."""
+    n_received: int = 0
+    """In this turn of the event loop."""
     _share: Shares = field(init=False)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _are_gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,6 +81,18 @@ class Peers:
         connection = self.connections.pop(transport, None)
         if connection is not None:
             self.connections[transport] = connection
+
+    def room(self) -> memoryview:
+        return self.received[: max(_LEAST_BYTES, _RECEIVE_BYTES - self.n_received)]
+
+    def has_received(self, n_bytes: int) -> bytes:
+        if not self.n_received:
+            asyncio.get_running_loop().call_soon(self._begin_turn)
+        self.n_received += n_bytes
+        return bytes(self.received[:n_bytes])
+
+    def _begin_turn(self) -> None:
+        self.n_received = 0
 
     async def close(self, timeout_s: float) -> None:
         """Answer what has been sent, and end all connections.
@@ -145,11 +161,11 @@ class Connection(asyncio.BufferedProtocol):
         if not self._peers.has_come(transport, self):
             self._refuse_for_now(transport)
 
-    def get_buffer(self, _sizehint: int) -> bytearray:
-        return self._peers.received
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._peers.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(memoryview(self._peers.received)[:nbytes])
+        data = self._peers.has_received(nbytes)
         assert self._transport is not None  # noqa: S101  # asyncio's order of calls
         self._peers.heard(self._transport)
         if self._framing is None:

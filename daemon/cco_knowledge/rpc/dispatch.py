@@ -84,10 +84,17 @@ class Dispatcher:
                 message = envelope.parse(raw)
         except (Unauthorized, WireError) as error:
             return self.refuse(to_wire(error), arrival)
-        answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
+        first, *further = message.parts
+        answers = await asyncio.gather(
+            self._part(first, arrival), *(self._in_turn(part, arrival) for part in further)
+        )
         return envelope.joined(
             [answer for answer in answers if answer is not None], is_batch=message.is_batch
         )
+
+    async def _in_turn(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
+        await self._intake.small_turn()
+        return await self._part(part, arrival)
 
     async def _part(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
         if isinstance(part, WireError):

@@ -8,15 +8,18 @@ from cco_knowledge.turns import FairSemaphore, Pace
 
 _LARGE_BYTES = 64 << 10
 """From here on it takes long; 16 MiB of brackets take 0.5 s."""
-_SMALL_AT_ONCE = 16
-"""In one turn of the event loop, which others wait for."""
+_CALLS_AT_ONCE = 2
+"""Begun in one turn of the event loop, which all others wait for: a call takes some ten turns."""
 
 
 class Intake:
-    """Small messages a few in each turn of the event loop, large ones at their pace."""
+    """Small messages a few in each turn of the event loop, large ones at their pace.
+
+    Each further call of a batch has its turn too.
+    """
 
     def __init__(self) -> None:
-        self._small = FairSemaphore(_SMALL_AT_ONCE)
+        self._small = FairSemaphore(_CALLS_AT_ONCE)
         self._large = Pace()
 
     @asynccontextmanager
@@ -24,9 +27,12 @@ class Intake:
         """Around the parsing, which must not wait for anything."""
         self._large.note_origin()
         if n_bytes < _LARGE_BYTES:
-            await self._small.enter()
-            asyncio.get_running_loop().call_soon(self._small.leave)
+            await self.small_turn()
             yield
         else:
             async with self._large.turn():
                 yield
+
+    async def small_turn(self) -> None:
+        await self._small.enter()
+        asyncio.get_running_loop().call_soon(self._small.leave)

@@ -25,7 +25,7 @@ _LEAST_AT_ONCE = 4
 _HAS_PASSAGES = "passages IS NOT NULL"
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
 _SCAN_BATCH_ROWS = 8192
-_LARGE_BYTES = 1 << 20
+_LARGE_BYTES = 128 << 10
 """From here on it takes long to make entries of rows, and JSON of entries."""
 _WAITING_BYTES = 256 << 20
 _ANSWER_BATCH_ROWS = 64
