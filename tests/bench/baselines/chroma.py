@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Chroma(Contender):
         # Where it would otherwise put what it fetches.
         ONNXMiniLM_L6_V2.DOWNLOAD_PATH = Path(options["model"]).parent
         self._server: subprocess.Popen[bytes] | None = None
+        self._connect: Callable[[], Any]
         if options["server"]:
             port = _free_port()
             self._server = _started(folder, port)

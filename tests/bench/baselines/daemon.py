@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.baselines.serve import LIMIT, Contender, Note, Vectors, serve
 from cco_knowledge_client import KnowledgeClient
+from cco_knowledge_client.calls import Filters
 
 _BATCH = 100
 
@@ -37,7 +38,7 @@ class Daemon(Contender):
             raise RuntimeError(f"{stored.failed} of a batch failed")
 
     def search(self, query: str, project: str | None) -> list[str]:
-        filters = {"project_id": project} if project is not None else {}
+        filters: Filters = {} if project is None else {"project_id": project}
         hits = self._client.search(query, limit=LIMIT, mode=self._mode, **filters)
         return [hit.id for hit in hits]
 

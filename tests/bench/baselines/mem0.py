@@ -1,4 +1,7 @@
-"""mem0 without a language model: each note is added as it is, on local qdrant and fastembed."""
+"""mem0 without a language model: each note is added as it is, on local qdrant and fastembed.
+
+Its search by words wants a model that only a hub has: mem0 says so and goes on without.
+"""
 
 import functools
 import os
