@@ -4,6 +4,7 @@ The packages named are pinned; what those need comes as it is on the day of the 
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -88,7 +89,8 @@ class Node:
         return {"NODE_PATH": str(_installed("node", wanted, self._install) / "node_modules")}
 
     def packages(self) -> Sequence[str]:
-        return ("vectordb==0.21.2",)
+        named = json.loads((_HERE / "node" / "package.json").read_text("utf-8"))["dependencies"]
+        return [f"{name}=={version}" for name, version in named.items()]
 
     def _install(self, folder: Path) -> None:
         folder.mkdir()

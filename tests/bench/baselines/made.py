@@ -1,6 +1,7 @@
 """What a comparison is made of: notes and questions, the model's files, vectors made before."""
 
 import asyncio
+import functools
 import hashlib
 import shutil
 import zipfile
@@ -47,8 +48,9 @@ def project(number: int) -> str:
     return f"project-{number % _PROJECTS}"
 
 
+@functools.cache
 def model_files(form: Literal["gguf", "onnx"] | None) -> Path | None:
-    """Makes what is missing. Raises Unavailable."""
+    """Makes what is missing, and looks once: a start is timed. Raises Unavailable."""
     match form:
         case "gguf":
             return gguf_file()

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +72,7 @@ class Program:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
+                start_new_session=True,
             )
         try:
             self._server_pid: int | None = self._answer()["server_pid"]
@@ -133,7 +135,7 @@ class Program:
         )
 
     def close(self) -> None:
-        """Asks it to end, and waits; one that does not is killed."""
+        """Asks it to end, and waits; one that does not is killed with what it has started."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -141,7 +143,8 @@ class Program:
             self._send("quit", {})
             process.wait(_QUIT_LIMIT_S)
         except (Failed, subprocess.TimeoutExpired):
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         finally:
             process.stdout.close()
