@@ -56,22 +56,18 @@ def test_the_daemon_and_its_engine_in_one_process_find_the_same(run: Run) -> Non
     assert found["bare"][1] == ["note-57", "note-7"]
 
 
-def test_many_callers_are_answered_and_the_memory_is_that_of_the_server(run: Run) -> None:
+def test_many_callers_are_answered_and_an_error_is_told(run: Run) -> None:
     program = run("daemon")
     notes = iter(made.more_notes(1_000, seed=3))
     load = program.load((("store", {"notes": [note]}) for note in notes), callers=10, seconds=0.5)
     assert len(load.ms) >= 10
     assert load.errors == []
     memory = program.memory()
-    if memory is not None:
+    if memory is not None:  # the server's own, without its clients
         assert memory.peak >= memory.resident >= memory.proportional > memory.client > 0
-
-
-def test_what_a_contender_raises_is_told_and_it_goes_on(run: Run) -> None:
-    program = run("daemon")
     with pytest.raises(Failed, match="InvalidParams"):
         program.call("search", query="", project=None)
-    assert program.call("search", query="anything", project=None) == []
+    assert program.call("search", query="anything", project=None)
 
 
 def test_one_that_does_not_start_tells_its_last_words(tmp_path: Path) -> None:
