@@ -106,8 +106,13 @@ class Store(Protocol):
         """
         ...
 
-    async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
-        """The entries with the nearest passages among those that pass, nearest first. Exact."""
+    async def nearest(
+        self, vector: Vector, filters: Filters, limit: int, *, exact: bool = False
+    ) -> list[Match]:
+        """The entries with the nearest passages among those that pass, nearest first.
+
+        Scores are exact. In a large table one in a hundred may be missed, unless `exact`.
+        """
         ...
 
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:

@@ -27,6 +27,7 @@ from cco_knowledge.store.native import Scannable
 from cco_knowledge.store.renewal import renew
 from cco_knowledge.store.successors import marked
 from cco_knowledge.store.upsert import upsert
+from cco_knowledge.store.vector_indexes import VectorIndexes
 from cco_knowledge.store.verification import Verification
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, ModelIdentity, Passage, StoreFacts
@@ -50,6 +51,7 @@ class LanceStore(LanceChanges):
         self._maintenance = Maintenance(self, disk, self._forcing, self.work)
         self._mending = Mending(self, disk, self._forcing, self.work)
         self._writing: asyncio.Task[None] | None = None
+        self._collecting: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -87,6 +89,16 @@ class LanceStore(LanceChanges):
             await self.prepare()
             await self._maintenance.take_over()
         self._writing = asyncio.create_task(self._writer.run(), name="writer")
+        self._collecting = asyncio.create_task(self._collect(), name="keys")
+        # Its failure is logged; without the keys each store takes longer.
+        self._collecting.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _collect(self) -> None:
+        async with self._maintenance.files_kept():
+            with translated("look at the keys"):
+                await self.count_long()
+                await self._maintenance.look()
+                await self._collect_keys()
 
     @property
     def types(self) -> Collection[str]:
@@ -111,12 +123,20 @@ class LanceStore(LanceChanges):
         with translated("write"):
             self._disk.room.check()
 
+    @property
+    def is_in_upkeep(self) -> bool:
+        """Whether files are folded, or indexes made, just now."""
+        return self._maintenance.is_running
+
     async def prove(self) -> None:
         """Returns when the writer has come to it, behind all that waited before."""
         await self._writer.prove()
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files. Raises where it is not on the disk."""
+        if self._collecting is not None:
+            self._collecting.cancel()
+            await asyncio.wait({self._collecting})
         await self._maintenance.close()
         self._writer.close()
         if self._writing is not None:
@@ -324,4 +344,12 @@ class LanceStore(LanceChanges):
         # The former handles are not closed: reads that have begun use them to their end.
         self._connection = await self._folder.connect()
         self._table = await opening.reopen_table(self._connection)
+        await self._asking.look(self._table)
         return self._table
+
+    @property
+    def vector_indexes(self) -> VectorIndexes:
+        return self._asking.indexes
+
+    async def due_vector_indexes(self) -> dict[str, int]:
+        return self.vector_indexes.due(await self._asking.n_rows(self._table))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,14 +15,17 @@ from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import ANY, Page
 from cco_knowledge.store.native import pa, panics_caught
+from cco_knowledge.store.totals import totals_of
+from cco_knowledge.store.vector_indexes import HAS_VECTORS, Asking, Probing
 from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals, Vector
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _LEAST_AT_ONCE = 4
-_HAS_PASSAGES = "passages IS NOT NULL"
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
+_IS_HIDDEN = "superseded_at IS NOT NULL"
+"""The same rows, by an index."""
 _SCAN_BATCH_ROWS = 8192
 _LARGE_BYTES = 1 << 20
 """From here on it takes long to make entries of rows, and JSON of entries."""
@@ -54,19 +56,30 @@ class LanceReads:
         self._large = Pace()
         self._share = Shares(_WAITING_BYTES)
         self._semaphore = FairSemaphore(max(_LEAST_AT_ONCE, 2 * (os.cpu_count() or 1)))
-        self._has_passages = False
         self._has_superseded = False
+        self._asking = Asking()
 
     async def prepare(self) -> None:
         """Learn what searches may leave out, because no row has it."""
-        self._has_passages = await self._table.count_rows(_HAS_PASSAGES) > 0
-        self._has_superseded = await self._table.count_rows(_IS_SUPERSEDED) > 0
+        self._has_superseded = await self._table.count_rows(_IS_HIDDEN) > 0
+        await self._asking.look(self._table)
+
+    async def count_long(self) -> None:
+        """Until then searches look for further passages as if there were any."""
+        counted = int(await self._table.count_rows(HAS_VECTORS["passages"]))
+        self._asking.n_long = counted + (self._asking.n_long or 0)
+
+    @property
+    def _has_passages(self) -> bool:
+        return self._asking.n_long != 0
 
     @_in_turn
-    async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
+    async def nearest(
+        self, vector: Vector, filters: Filters, limit: int, *, exact: bool = False
+    ) -> list[Match]:
         if not limit:
             return []
-        return await self._nearest(vector, self._predicate(filters), limit)
+        return await self._nearest(vector, self._predicate(filters), limit, exact=exact)
 
     @_in_turn
     async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:
@@ -93,8 +106,7 @@ class LanceReads:
         for batch in batches:
             cosines |= schema.to_cosines(batch, vector)
         if self._has_passages:
-            in_passages = both(_HAS_PASSAGES, condition)
-            for match in await self._nearest_in("passages", vector, in_passages, len(found)):
+            for match in await self._nearest_in("passages", vector, condition, len(found)):
                 cosines[match.id] = max(match.score, cosines.get(match.id, match.score))
         return cosines
 
@@ -194,18 +206,25 @@ class LanceReads:
         """One scan of four columns, a batch at a time."""
         columns, condition = ["type", "agent", "project_id", "timestamp"], self._predicate(filters)
         with translated("stats"):
-            return await self._read(lambda: _totals(self._query(columns, condition)))
+            return await self._read(lambda: totals_of(self._query(columns, condition)))
 
     def _predicate(self, filters: Filters) -> str | None:
         if not self._has_superseded and not filters.include_superseded:
             filters = replace(filters, include_superseded=True)
         return predicate(filters)
 
-    async def _nearest(self, vector: Vector, condition: str | None, limit: int) -> list[Match]:
-        searches = [self._nearest_in("vector", vector, condition, limit)]
-        if self._has_passages:
-            in_passages = both(_HAS_PASSAGES, condition)
-            searches.append(self._nearest_in("passages", vector, in_passages, limit))
+    async def _nearest(
+        self, vector: Vector, condition: str | None, limit: int, *, exact: bool
+    ) -> list[Match]:
+        columns = HAS_VECTORS if self._has_passages else ("vector",)
+        with translated("search"):
+            asked = dict.fromkeys(columns)
+            if not exact:
+                asked = {c: await self._asking.probing(self._table, c, condition) for c in columns}
+        searches = [
+            self._nearest_in(column, vector, condition, limit, probing)
+            for column, probing in asked.items()
+        ]
         best: dict[str, Match] = {}
         with translated("search"):
             for match in (m for matches in await asyncio.gather(*searches) for m in matches):
@@ -215,8 +234,14 @@ class LanceReads:
         return sorted(best.values(), key=lambda match: (-match.score, match.id))[:limit]
 
     async def _nearest_in(
-        self, column: str, vector: Vector, condition: str | None, limit: int
+        self,
+        column: str,
+        vector: Vector,
+        condition: str | None,
+        limit: int,
+        probing: Probing | None = None,
     ) -> list[Match]:
+        """Exactly, unless it is to be found by the column's index."""
         numbers = pa.Array.from_buffers(
             pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)]
         )
@@ -228,7 +253,13 @@ class LanceReads:
             query.select_columns([*_MATCH_COLUMNS, "_distance"])
             query.with_row_id()
             query.limit(limit)
-            _where(query, condition)
+            if probing is None:
+                query.bypass_vector_index()
+                _where(query, both(HAS_VECTORS[column], condition))
+            else:
+                query.nprobes(probing.lists)
+                query.refine_factor(probing.refine)
+                _where(query, condition)
             return query
 
         distances = _matches(await self._rows(lambda: query().execute()), "_distance")
@@ -347,30 +378,6 @@ def _matches(batches: Iterable[Any], column: str) -> list[Match]:
         for batch in batches
         for row in zip(*(batch.column(name).to_pylist() for name in names), strict=True)
     ]
-
-
-async def _totals(query: Any) -> Totals:
-    counts: dict[str, Counter[str]] = {
-        "type": Counter(),
-        "agent": Counter(),
-        "project_id": Counter(),
-    }
-    total, oldest, newest = 0, None, None
-    async for batch in await query.execute(_SCAN_BATCH_ROWS, None):
-        total += batch.num_rows
-        for column, counter in counts.items():
-            counter.update(batch.column(column).to_pylist())
-        times = batch.column("timestamp").to_pylist()
-        oldest = min([*times, oldest] if oldest else times)
-        newest = max([*times, newest] if newest else times)
-    return Totals(
-        total_records=total,
-        by_type=dict(counts["type"].most_common()),
-        by_agent=dict(counts["agent"].most_common()),
-        by_project=dict(counts["project_id"].most_common()),
-        oldest_record=oldest,
-        newest_record=newest,
-    )
 
 
 def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
