@@ -15,15 +15,17 @@ from cco_knowledge.types import EmbeddedEntry, Entry, ModelIdentity, Passage, Ve
 
 MODEL = ModelIdentity("made up", "0" * 64, 64)
 PROJECTS = 25
-_CENTRES = 400
-_NOISE = 0.6
+_CENTRES = 200
+_NOISE = 0.3
 _ROWS_AT_ONCE = 4000
 
 
 def near(number: int) -> Vector:
-    """The vector of entry `e<number>`, by which alone it is known."""
+    """The vector of entry `e<number>`, by which alone it is known: between two centres."""
     source = random.Random(number)
-    numbers = [one + _NOISE * source.gauss(0, 1) for one in _centre(number % _CENTRES)]
+    one, other = (_centre(source.randrange(_CENTRES)) for _ in range(2))
+    share = source.random()
+    numbers = [a + share * b + _NOISE * source.gauss(0, 1) for a, b in zip(one, other, strict=True)]
     length = math.hypot(*numbers)
     return Vector(array("f", [one / length for one in numbers]).tobytes())
 

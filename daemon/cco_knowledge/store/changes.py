@@ -12,7 +12,7 @@ from cco_knowledge.store import duplicates, opening, schema
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.filters import both, one_of, quoted
 from cco_knowledge.store.interface import Draft
-from cco_knowledge.store.reads import LanceReads
+from cco_knowledge.store.nearest import LanceNearest
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.successors import first_kept
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters
@@ -21,7 +21,7 @@ _KEYS_AT_ONCE = 1024
 """It has the event loop for a millisecond."""
 
 
-class LanceChanges(LanceReads):
+class LanceChanges(LanceNearest):
     """Nothing else may change the table meanwhile."""
 
     def __init__(self, opened: opening.Opened, disk: Disk) -> None:
@@ -43,8 +43,7 @@ class LanceChanges(LanceReads):
         stream = await self._query(columns, None).execute(_KEYS_AT_ONCE, None)
         async for batch in stream:
             for column in columns:
-                for key in batch.column(column).drop_null().to_pylist():
-                    self._seen.add(key)
+                self._seen.add(batch.column(column).drop_null().to_pylist())
             await asyncio.sleep(0)
         self._seen.are_all_in = True
 
@@ -128,8 +127,7 @@ class LanceChanges(LanceReads):
 
     def _learn(self, embedded: EmbeddedEntry) -> None:
         """What later reads and stores cannot leave out any more."""
-        for key in duplicates.keys_of(embedded.entry):
-            self._seen.add(key)
+        self._seen.add(duplicates.keys_of(embedded.entry))
         self._types.add(embedded.entry.type)
         if embedded.entry.sealed is not None:
             self._key_ids.add(key_id_of(embedded.entry.sealed))

@@ -70,7 +70,7 @@ _log = logging.getLogger(__name__)
 _MAGIC = b"LANC"
 """The end of each of LanceDB's files."""
 _WORDS = 8
-_ALL_LISTS = 1 << 20
+_NEAR_LISTS = 4
 _REFINE = 10
 _SAME = 1e-4
 """A distance that rounding explains."""
@@ -160,13 +160,13 @@ async def _finds_words(table: Any, entry_id: str, terms: str) -> bool:
 
 
 async def finds_vector(table: Any, column: str, vector: Sequence[float]) -> bool:
-    """Whether the index leads to something as near as the vector itself, through all its lists."""
+    """Whether the index leads to something as near as the vector itself."""
     query = table.query().nearest_to(pa.array(vector, pa.float32()))
     query.column(column)
     query.distance_type("cosine")
     query.select_columns(["id", "_distance"])
     query.limit(1)
-    query.nprobes(_ALL_LISTS)
+    query.nprobes(_NEAR_LISTS)
     query.refine_factor(_REFINE)
     stream = await query.execute()
     distances = [d async for batch in stream for d in batch.column("_distance").to_pylist()]

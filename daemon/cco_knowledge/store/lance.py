@@ -89,11 +89,11 @@ class LanceStore(LanceChanges):
             await self.prepare()
             await self._maintenance.take_over()
         self._writing = asyncio.create_task(self._writer.run(), name="writer")
-        self._collecting = asyncio.create_task(self._collect(), name="keys")
+        self._collecting = asyncio.create_task(self._learn_what_is_there(), name="keys")
         # Its failure is logged; without the keys each store takes longer.
         self._collecting.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def _collect(self) -> None:
+    async def _learn_what_is_there(self) -> None:
         async with self._maintenance.files_kept():
             with translated("look at the keys"):
                 await self.count_long()

@@ -1,6 +1,5 @@
 """What can be asked of the table. Reads see every commit that was acknowledged."""
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -14,11 +13,11 @@ from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import ANY, Page
-from cco_knowledge.store.native import pa, panics_caught
+from cco_knowledge.store.native import panics_caught
 from cco_knowledge.store.totals import totals_of
-from cco_knowledge.store.vector_indexes import HAS_VECTORS, Asking, Probing
+from cco_knowledge.store.vector_indexes import HAS_VECTORS, Asking
 from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace
-from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals, Vector
+from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -32,10 +31,10 @@ _LARGE_BYTES = 1 << 20
 _WAITING_BYTES = 256 << 20
 _ANSWER_BATCH_ROWS = 64
 """Of the longest texts these are 16 MiB."""
-_MATCH_COLUMNS = ["id", "timestamp"]
+MATCH_COLUMNS = ["id", "timestamp"]
 
 
-def _in_turn(
+def in_turn(
     read: Callable[Concatenate["LanceReads", _P], Awaitable[_T]],
 ) -> Callable[Concatenate["LanceReads", _P], Coroutine[Any, Any, _T]]:
     """LanceDB itself begins all at once, and each takes as long as all together."""
@@ -69,19 +68,7 @@ class LanceReads:
         counted = int(await self._table.count_rows(HAS_VECTORS["passages"]))
         self._asking.n_long = counted + (self._asking.n_long or 0)
 
-    @property
-    def _has_passages(self) -> bool:
-        return self._asking.n_long != 0
-
-    @_in_turn
-    async def nearest(
-        self, vector: Vector, filters: Filters, limit: int, *, exact: bool = False
-    ) -> list[Match]:
-        if not limit:
-            return []
-        return await self._nearest(vector, self._predicate(filters), limit, exact=exact)
-
-    @_in_turn
+    @in_turn
     async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:
         if not found:
             return {}
@@ -95,22 +82,7 @@ class LanceReads:
             texts |= zip(ids, terms, strict=True)
         return texts
 
-    @_in_turn
-    async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
-        if not found:
-            return {}
-        condition = one_of("id", [match.id for match in found])
-        with translated("search"):
-            batches = await self._batches(["id", "vector"], condition, found)
-        cosines: dict[str, float] = {}
-        for batch in batches:
-            cosines |= schema.to_cosines(batch, vector)
-        if self._has_passages:
-            for match in await self._nearest_in("passages", vector, condition, len(found)):
-                cosines[match.id] = max(match.score, cosines.get(match.id, match.score))
-        return cosines
-
-    @_in_turn
+    @in_turn
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         if not terms:
             return []
@@ -119,16 +91,16 @@ class LanceReads:
             query = self._table.query().nearest_to_text(
                 {"query": " ".join(terms), "columns": ["terms"]}
             )
-            _where(query, self._predicate(filters))
-            query.select_columns([*_MATCH_COLUMNS, "_score"])
+            where(query, self._predicate(filters))
+            query.select_columns([*MATCH_COLUMNS, "_score"])
             query.with_row_id()
             query.limit(limit)
             return query
 
         with translated("search"):
-            return _matches(await self._rows(lambda: query().execute(None, None)), "_score")
+            return matches_of(await self._rows(lambda: query().execute(None, None)), "_score")
 
-    @_in_turn
+    @in_turn
     async def embedded(
         self, ids: Sequence[str], filters: Filters = ANY, found: Sequence[Match] = ()
     ) -> list[EmbeddedEntry]:
@@ -184,7 +156,7 @@ class LanceReads:
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
-    @_in_turn
+    @in_turn
     async def replaced_by(self, ids: Sequence[str], filters: Filters = ANY) -> dict[str, list[str]]:
         if not (ids and self._has_superseded):
             return {}
@@ -196,12 +168,12 @@ class LanceReads:
             found.setdefault(successor, []).append(replaced)
         return found
 
-    @_in_turn
+    @in_turn
     async def find_ids(self, filters: Filters) -> list[str]:
         with translated("query"):
             return await self._ids(self._predicate(filters))
 
-    @_in_turn
+    @in_turn
     async def totals(self, filters: Filters) -> Totals:
         """One scan of four columns, a batch at a time."""
         columns, condition = ["type", "agent", "project_id", "timestamp"], self._predicate(filters)
@@ -213,59 +185,7 @@ class LanceReads:
             filters = replace(filters, include_superseded=True)
         return predicate(filters)
 
-    async def _nearest(
-        self, vector: Vector, condition: str | None, limit: int, *, exact: bool
-    ) -> list[Match]:
-        columns = HAS_VECTORS if self._has_passages else ("vector",)
-        with translated("search"):
-            asked = dict.fromkeys(columns)
-            if not exact:
-                asked = {c: await self._asking.probing(self._table, c, condition) for c in columns}
-        searches = [
-            self._nearest_in(column, vector, condition, limit, probing)
-            for column, probing in asked.items()
-        ]
-        best: dict[str, Match] = {}
-        with translated("search"):
-            for match in (m for matches in await asyncio.gather(*searches) for m in matches):
-                known = best.get(match.id)
-                if known is None or known.score < match.score:
-                    best[match.id] = match
-        return sorted(best.values(), key=lambda match: (-match.score, match.id))[:limit]
-
-    async def _nearest_in(
-        self,
-        column: str,
-        vector: Vector,
-        condition: str | None,
-        limit: int,
-        probing: Probing | None = None,
-    ) -> list[Match]:
-        """Exactly, unless it is to be found by the column's index."""
-        numbers = pa.Array.from_buffers(
-            pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)]
-        )
-
-        def query() -> Any:
-            query = self._table.query().nearest_to(numbers)
-            query.column(column)
-            query.distance_type("cosine")
-            query.select_columns([*_MATCH_COLUMNS, "_distance"])
-            query.with_row_id()
-            query.limit(limit)
-            if probing is None:
-                query.bypass_vector_index()
-                _where(query, both(HAS_VECTORS[column], condition))
-            else:
-                query.nprobes(probing.lists)
-                query.refine_factor(probing.refine)
-                _where(query, condition)
-            return query
-
-        distances = _matches(await self._rows(lambda: query().execute()), "_distance")
-        return [replace(match, score=1.0 - match.score) for match in distances]
-
-    @_in_turn
+    @in_turn
     async def _counted(self, condition: str | None) -> int:
         return await self._count(condition)
 
@@ -328,7 +248,7 @@ class LanceReads:
 
     def _query(self, columns: Iterable[str], condition: str | None) -> Any:
         query = self._table.query()
-        _where(query, condition)
+        where(query, condition)
         query.select_columns(list(columns))
         return query
 
@@ -371,8 +291,8 @@ class LanceReads:
         """May raise what tells more than its own error."""
 
 
-def _matches(batches: Iterable[Any], column: str) -> list[Match]:
-    names = (*_MATCH_COLUMNS, column, "_rowid")
+def matches_of(batches: Iterable[Any], column: str) -> list[Match]:
+    names = (*MATCH_COLUMNS, column, "_rowid")
     return [
         Match(*row)
         for batch in batches
@@ -388,7 +308,7 @@ def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
     ]
 
 
-def _where(query: Any, condition: str | None) -> None:
+def where(query: Any, condition: str | None) -> None:
     if condition is not None:
         query.where(condition)
 

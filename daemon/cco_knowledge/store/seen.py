@@ -1,6 +1,7 @@
 """Which ids and contents may be stored: a quick no spares the writer a look into the table."""
 
 from array import array
+from collections.abc import Iterable
 
 _BUCKETS = 4096
 
@@ -17,9 +18,10 @@ class SeenKeys:
         self._buckets = [array("q") for _ in range(_BUCKETS)]
         self.are_all_in = False
 
-    def add(self, key: str | bytes) -> None:
-        number = hash(key)
-        self._buckets[number % _BUCKETS].append(number)
+    def add(self, keys: Iterable[str | bytes]) -> None:
+        buckets = self._buckets
+        for number in map(hash, keys):
+            buckets[number % _BUCKETS].append(number)
 
     def __contains__(self, key: str | bytes) -> bool:
         number = hash(key)
