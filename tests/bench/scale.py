@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def over_the_socket(home: Path, of: Bases, n_stores: int) -> dict[str, object]:
                 "search_ms": {
                     mode: spread(
                         [
-                            _call_ms(lambda t=text, m=mode: knowledge.search(t, limit=10, mode=m))
+                            _call_ms(partial(knowledge.search, text, limit=10, mode=mode))
                             for text in of.query_texts
                         ]
                     )
@@ -120,7 +121,7 @@ def over_the_socket(home: Path, of: Bases, n_stores: int) -> dict[str, object]:
 
 def _stores(knowledge: KnowledgeClient, n_stores: int) -> list[float]:
     return [
-        _call_ms(lambda t=text: knowledge.store(t, project_id="project-3", type="decision"))
+        _call_ms(partial(knowledge.store, text, project_id="project-3", type="decision"))
         for text in texts(n_stores, words=(30, 30), seed=17)
     ]
 

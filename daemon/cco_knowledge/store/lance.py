@@ -87,6 +87,8 @@ class LanceStore(LanceChanges):
         with translated("start"):
             await self._forcing.force(self._table)
             await self.prepare()
+            if self.vector_indexes:
+                await self.reopen()
             await self._maintenance.take_over()
         self._writing = asyncio.create_task(self._writer.run(), name="writer")
         self._collecting = asyncio.create_task(self._learn_what_is_there(), name="keys")
@@ -342,7 +344,8 @@ class LanceStore(LanceChanges):
 
     async def reopen(self) -> Any:
         # The former handles are not closed: reads that have begun use them to their end.
-        self._connection = await self._folder.connect()
+        await self._asking.look(self._table)
+        self._connection = await self._folder.connect(self.vector_indexes.n_bytes)
         self._table = await opening.reopen_table(self._connection)
         await self._asking.look(self._table)
         return self._table

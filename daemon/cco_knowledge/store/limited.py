@@ -53,6 +53,7 @@ class LimitedStore:
         limit: int,
         *,
         exact: bool = True,  # noqa: ARG002
+        only_near: bool = False,  # noqa: ARG002
     ) -> list[Match]:
         """Always exactly: what an index misses depends on what other projects hold."""
         return await self._store.nearest(vector, self._own(filters), limit, exact=True)

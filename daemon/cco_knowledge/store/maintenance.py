@@ -265,7 +265,7 @@ class Maintenance:
                     await self._gather(min(self._rows + _AT_ONCE.commits, MOST_ROWS))
                 else:
                     await self._fold_beside_stores()
-                await self._owner.alone(self._reopen)
+                    await self._owner.alone(self._reopen)
             await self._index_vectors()
 
     async def _gather(self, n_rows: int = MOST_ROWS) -> None:

@@ -19,6 +19,8 @@ from cco_knowledge.types import ModelIdentity
 
 TABLE = "knowledge"
 _NEW = ".new-"
+_DECODED = 2
+"""An index in memory, over what it takes on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,13 @@ class Folder:
     path: Path
     cache_bytes: int
 
-    async def connect(self) -> Any:
-        """With empty caches."""
+    async def connect(self, vector_index_bytes: int = 0) -> Any:
+        """With empty caches, which have room for the indexes of vectors beside all else."""
         half = self.cache_bytes // 2
-        session = lance.Session(index_cache_size_bytes=half, metadata_cache_size_bytes=half)
+        session = lance.Session(
+            index_cache_size_bytes=half + _DECODED * vector_index_bytes,
+            metadata_cache_size_bytes=half,
+        )
         path = str(self.path)
         return await lance.connect(path, None, None, None, None, None, None, None, session)
 

@@ -21,6 +21,7 @@ from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_Reads = TypeVar("_Reads", bound="LanceReads")
 _LEAST_AT_ONCE = 4
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
 _IS_HIDDEN = "superseded_at IS NOT NULL"
@@ -35,12 +36,12 @@ MATCH_COLUMNS = ["id", "timestamp"]
 
 
 def in_turn(
-    read: Callable[Concatenate["LanceReads", _P], Awaitable[_T]],
-) -> Callable[Concatenate["LanceReads", _P], Coroutine[Any, Any, _T]]:
+    read: Callable[Concatenate[_Reads, _P], Awaitable[_T]],
+) -> Callable[Concatenate[_Reads, _P], Coroutine[Any, Any, _T]]:
     """LanceDB itself begins all at once, and each takes as long as all together."""
 
     @functools.wraps(read)
-    async def in_turn(self: "LanceReads", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def in_turn(self: _Reads, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         async with self._semaphore.place():
             return await read(self, *args, **kwargs)
 
