@@ -49,8 +49,13 @@ def entry(number: int) -> EmbeddedEntry:
             timestamp=f"2026-11-{1 + number % 27:02}T10:00:00.000Z",
             metadata=b"{}",
         ),
-        [Passage(0, len(text), near(number))],
+        [Passage(0, len(text), near(number)), *further(number, len(text))],
     )
+
+
+def further(number: int, length: int) -> list[Passage]:
+    """Every fiftieth entry has one."""
+    return [] if number % 50 else [Passage(0, length, near(-1 - number))]
 
 
 def fill(folder: Path, n_rows: int) -> None:

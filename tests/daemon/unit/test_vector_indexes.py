@@ -18,7 +18,7 @@ from large_table import entry, near
 from real_store import silent
 
 N_ROWS = 21_000
-UNSEEN = range(500_000, 500_040)
+UNSEEN = range(500_000, 500_020)
 """Vectors that no row has."""
 SOME = Filters(types=("general",), include_superseded=True)
 FEW = Filters(project_ids=("p3",), include_superseded=True)
@@ -70,10 +70,13 @@ async def recall(store: LanceStore, filters: Filters) -> float:
 
 async def test_it_comes_by_itself_and_stays(folder: Path) -> None:
     async with opened(folder) as store:
-        await until(lambda: store.vector_indexes)
+        await until(lambda: set(store.vector_indexes.n_parts) == {"vector", "passages"})
         assert await recall(store, ANY) >= 0.98
         assert await recall(store, SOME) >= 0.98
         assert await recall(store, FEW) == 1.0
+        for number in range(0, 1000, 50):
+            (match,) = await store.nearest(near(-1 - number), ANY, 1)
+            assert (match.id, round(match.score, 5)) == (f"e{number}", 1.0)
     async with opened(folder) as store:
         assert store.vector_indexes
         assert not (await store.verify(silent)).problems
@@ -103,20 +106,20 @@ async def test_a_limited_caller_is_answered_exactly(folder: Path) -> None:
 
 
 async def test_large_files_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maintenance, "_FOLD_ROWS", 150)
+    monkeypatch.setattr(maintenance, "_FOLD_ROWS", 100)
     async with opened(folder) as store:
         await until(lambda: store.vector_indexes)
         await store.optimize(silent)
         largest = max((folder / "knowledge.lance/data").iterdir(), key=lambda f: f.stat().st_size)
         begun = store.work.compactions
-        await store_one_by_one(store, range(700_000, 700_400))
+        await store_one_by_one(store, range(700_000, 700_150))
         await until(lambda: store.work.compactions > begun)
         await store.optimize(silent)
         facts = await store.facts()
         assert largest.exists()
-        assert facts.fragments <= 3
+        assert facts.fragments < 8
         assert facts.unindexed_rows == 0
-        assert await store.count(ANY) >= N_ROWS + 390
+        assert await store.count(ANY) >= N_ROWS + 140
         assert not (await store.verify(silent)).problems
 
 
@@ -124,11 +127,11 @@ async def test_a_damaged_one_is_dropped_and_made_anew(folder: Path) -> None:
     async with opened(folder) as store:
         await until(lambda: store.vector_indexes)
     files = [*(folder / "knowledge.lance/_indices").rglob("auxiliary.idx")]
-    assert files
+    assert len(files) >= 2
     for file in files:
         file.write_bytes(file.read_bytes()[:-100])
     async with opened(folder) as store:
-        assert store.work.indexes_rebuilt == 1
+        assert store.work.indexes_rebuilt == 2
         assert found(await store.nearest(near(5), ANY, 1)) == ["e5"]
         await until(lambda: store.vector_indexes)
         assert await recall(store, ANY) >= 0.98
