@@ -15,6 +15,8 @@ from cco_knowledge.types import EmbeddedEntry, Entry, ModelIdentity, Passage, Ve
 
 MODEL = ModelIdentity("made up", "0" * 64, 64)
 PROJECTS = 25
+FURTHER = 10_000_000
+"""Added to its number it gives the vector of an entry's second passage."""
 _CENTRES = 200
 _NOISE = 0.3
 _ROWS_AT_ONCE = 4000
@@ -32,7 +34,7 @@ def near(number: int) -> Vector:
 
 @functools.cache
 def _centre(number: int) -> list[float]:
-    source = random.Random(-1 - number)
+    source = random.Random(20_000_000 + number)
     return [source.gauss(0, 1) for _ in range(MODEL.dim)]
 
 
@@ -55,7 +57,7 @@ def entry(number: int) -> EmbeddedEntry:
 
 def further(number: int, length: int) -> list[Passage]:
     """Every fiftieth entry has one."""
-    return [] if number % 50 else [Passage(0, length, near(-1 - number))]
+    return [] if number % 50 else [Passage(0, length, near(FURTHER + number))]
 
 
 def fill(folder: Path, n_rows: int) -> None:

@@ -263,6 +263,7 @@ class LanceStore(LanceChanges):
                 found = await verification.run()
         if verification.damaged_indexes:
             await self.alone(lambda: self._mending.rebuild(verification.damaged_indexes))
+            await self._maintenance.look()
         return found
 
     async def facts(self) -> StoreFacts:

@@ -134,7 +134,7 @@ class LanceNearest(LanceReads):
                 where(query, both(HAS_VECTORS[column], condition))
             else:
                 query.nprobes(probing.lists)
-                query.refine_factor(probing.refine)
+                query.refine_factor(probing.refine(limit))
                 where(query, condition)
             return query
 

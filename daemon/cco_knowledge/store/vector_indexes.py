@@ -23,6 +23,7 @@ _LISTS = 48
 _LISTS_AT_ROWS = 20_000
 _GROWTH = 0.3
 _REFINE = 2
+_LEAST_COMPARED = 200
 _MOST_COUNTS = 256
 _MOST_PARTS = 12
 """Each fold adds a part to an index, and every search asks each part."""
@@ -45,8 +46,14 @@ class IvfRq:
 @dataclass(frozen=True, slots=True)
 class Probing:
     lists: int
-    refine: int
-    """So many times the rows that are wanted are compared exactly."""
+
+    def refine(self, limit: int) -> int:
+        """So many times the rows that are wanted are compared exactly.
+
+        New rows, which the index does not have, have exact distances from the start, and those
+        of others look nearer by their bits than they are.
+        """
+        return max(_REFINE, math.ceil(_LEAST_COMPARED / limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ def probing(n_rows: int, share: float) -> Probing:
     """For a share of the rows that an index has, above 0."""
     # The nearest of few that pass lie as far off as many others that do not, and so in more lists.
     wanted = _LISTS * (n_rows / _LISTS_AT_ROWS) ** _GROWTH / math.sqrt(share)
-    return Probing(max(1, min(math.ceil(wanted), n_lists(n_rows))), _REFINE)
+    return Probing(max(1, min(math.ceil(wanted), n_lists(n_rows))))
 
 
 def n_lists(n_rows: int) -> int:

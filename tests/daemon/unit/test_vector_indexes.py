@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import large_table
-from cco_knowledge.store import maintenance
+from cco_knowledge.store import maintenance, vector_indexes
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.store.limited import LimitedStore
@@ -75,7 +76,7 @@ async def test_it_comes_by_itself_and_stays(folder: Path) -> None:
         assert await recall(store, SOME) >= 0.98
         assert await recall(store, FEW) == 1.0
         for number in range(0, 1000, 50):
-            (match,) = await store.nearest(near(-1 - number), ANY, 1)
+            (match,) = await store.nearest(near(large_table.FURTHER + number), ANY, 1)
             assert (match.id, round(match.score, 5)) == (f"e{number}", 1.0)
     async with opened(folder) as store:
         assert store.vector_indexes
@@ -135,6 +136,27 @@ async def test_a_damaged_one_is_dropped_and_made_anew(folder: Path) -> None:
         assert found(await store.nearest(near(5), ANY, 1)) == ["e5"]
         await until(lambda: store.vector_indexes)
         assert await recall(store, ANY) >= 0.98
+
+
+async def test_changes_go_on_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_indexes, "_FROM_ROWS", 2000)
+    monkeypatch.setattr(vector_indexes, "_EXACT_ROWS", 100)
+    await asyncio.to_thread(large_table.fill, tmp_path / "knowledge", 2500)
+    async with opened(tmp_path / "knowledge") as store:
+        changed = 0
+        while len(store.vector_indexes.n_parts) < 2:
+            await store.delete([f"e{changed}"])
+            await store.replace(replace(entry(changed + 1).entry, agent="other"), None)
+            await store_one_by_one(store, range(20_000 + changed, 20_001 + changed))
+            changed += 2
+        for number in range(0, changed, 2):
+            assert f"e{number}" not in found(await store.nearest(near(number), ANY, 10))
+            for there in (number + 1, 20_000 + number):
+                assert found(await store.nearest(near(there), ANY, 1)) == [f"e{there}"]
+        assert store.work.compaction_failures == 0
+        assert not (await store.verify(silent)).problems
 
 
 def test_the_fewer_pass_the_more_lists_are_looked_through() -> None:
