@@ -14,7 +14,7 @@ from cco_knowledge import faults
 from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
-from cco_knowledge.store import duplicates, opening
+from cco_knowledge.store import duplicates, opening, vector_indexes
 from cco_knowledge.store.changes import LanceChanges
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import translated
@@ -354,6 +354,11 @@ class LanceStore(LanceChanges):
     @property
     def vector_indexes(self) -> VectorIndexes:
         return self._asking.indexes
+
+    async def drop_vector_index(self, column: str) -> None:
+        if column in self.vector_indexes.n_parts:
+            await vector_indexes.drop(self._table, column)
+            await self._asking.look(self._table)
 
     async def due_vector_indexes(self) -> dict[str, int]:
         return self.vector_indexes.due(await self._asking.n_rows(self._table))

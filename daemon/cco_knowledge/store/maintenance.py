@@ -91,6 +91,10 @@ class Owner(Protocol):
         """Of that table."""
         ...
 
+    async def drop_vector_index(self, column: str) -> None:
+        """If there is one."""
+        ...
+
     async def due_vector_indexes(self) -> dict[str, int]:
         """Columns whose index is to be made, and how many rows they have."""
         ...
@@ -183,6 +187,7 @@ class Maintenance:
             await self._to_the_end(self._fold_beside_stores())
         advance(_FOLDS * n_rows // (_FOLDS + 1), n_rows)
         await self._to_the_end(self._fold_alone())
+        await self.look()
         advance(n_rows, n_rows)
 
     async def renew(self, write: Callable[[], Awaitable[None]]) -> None:
@@ -205,6 +210,7 @@ class Maintenance:
         for _ in range(_RENEWAL_TRIES):
             await self._to_the_end(self._fold_alone())
             if before.isdisjoint(await asyncio.to_thread(self._disk.table_files)):
+                await self.look()
                 return
         raise StoreFailed("Old files of the table could not be removed yet. Try again.")
 
@@ -335,6 +341,10 @@ class Maintenance:
         try:
             await self._fold_files(delete_unverified=delete_unverified)
         except KnowledgeError as error:
+            if isinstance(error, StoreFailed):  # perhaps an index of vectors cannot be updated
+                with contextlib.suppress(KnowledgeError), translated("index"):
+                    for column in vector_indexes.HAS_VECTORS:
+                        await self._owner.drop_vector_index(column)
             self._work.compaction_failed(error.reason)
             self._retry(error)
             raise
@@ -350,6 +360,9 @@ class Maintenance:
             has_links = await self._forcing.keep(self._owner.table())
             try:
                 await faults.on_a_thread("maintenance.linked")
+                # NOTE: LanceDB cannot update it where no new row has further passages: it looks
+                # for a file that it has not written. It is made anew afterwards.
+                await self._owner.drop_vector_index("passages")
                 await self._owner.table().optimize(
                     cleanup_since_ms=0 if has_links else _KEPT_WITHOUT_LINKS_MS,
                     delete_unverified=delete_unverified,
