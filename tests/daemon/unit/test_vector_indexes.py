@@ -47,6 +47,10 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def indexed(store: LanceStore) -> None:
+    await until(lambda: set(store.vector_indexes.n_parts) == {"vector", "passages"})
+
+
 async def store_one_by_one(store: LanceStore, numbers: range) -> None:
     for number in numbers:
         (outcome,) = await store.insert([Draft(entry(number), "return", False)])
@@ -71,7 +75,7 @@ async def recall(store: LanceStore, filters: Filters) -> float:
 
 async def test_it_comes_by_itself_and_stays(folder: Path) -> None:
     async with opened(folder) as store:
-        await until(lambda: set(store.vector_indexes.n_parts) == {"vector", "passages"})
+        await indexed(store)
         assert await recall(store, ANY) >= 0.98
         assert await recall(store, SOME) >= 0.98
         assert await recall(store, FEW) == 1.0
@@ -84,7 +88,7 @@ async def test_it_comes_by_itself_and_stays(folder: Path) -> None:
 
 async def test_new_rows_are_found_at_once_and_deleted_ones_never(folder: Path) -> None:
     async with opened(folder) as store:
-        await until(lambda: store.vector_indexes)
+        await indexed(store)
         new = range(600_000, 600_010)
         await store_one_by_one(store, new)
         for number in new:
@@ -97,7 +101,7 @@ async def test_new_rows_are_found_at_once_and_deleted_ones_never(folder: Path) -
 async def test_a_limited_caller_is_answered_exactly(folder: Path) -> None:
     projects = [f"p{number}" for number in range(20)]
     async with opened(folder) as store:
-        await until(lambda: store.vector_indexes)
+        await indexed(store)
         limited = LimitedStore(store, projects)
         own = Filters(project_ids=tuple(projects))
         for number in UNSEEN:
@@ -108,7 +112,7 @@ async def test_a_limited_caller_is_answered_exactly(folder: Path) -> None:
 async def test_large_files_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "_FOLD_ROWS", 60)
     async with opened(folder) as store:
-        await until(lambda: store.vector_indexes)
+        await indexed(store)
         await store.optimize(silent)
         largest = max((folder / "knowledge.lance/data").iterdir(), key=lambda f: f.stat().st_size)
         begun = store.work.compactions
@@ -125,7 +129,7 @@ async def test_large_files_are_left_alone(folder: Path, monkeypatch: pytest.Monk
 
 async def test_a_damaged_one_is_dropped_and_made_anew(folder: Path) -> None:
     async with opened(folder) as store:
-        await until(lambda: store.vector_indexes)
+        await indexed(store)
     files = [*(folder / "knowledge.lance/_indices").rglob("auxiliary.idx")]
     assert len(files) >= 2
     for file in files:
@@ -133,7 +137,7 @@ async def test_a_damaged_one_is_dropped_and_made_anew(folder: Path) -> None:
     async with opened(folder) as store:
         assert store.work.indexes_rebuilt == 2
         assert found(await store.nearest(near(5), ANY, 1)) == ["e5"]
-        await until(lambda: store.vector_indexes)
+        await indexed(store)
         assert await recall(store, ANY) >= 0.98
 
 
