@@ -92,7 +92,7 @@ async def _asked(
     return {"recall": round(hits / wanted, 4), "ms": spread(ms), "exact_ms": spread(exact_ms)}
 
 
-def over_the_socket(home: Path, of: Bases, n_stores: int) -> dict[str, object]:
+def over_the_socket(home: Path, of: Bases, n_queries: int, n_stores: int) -> dict[str, object]:
     begun = time.perf_counter()
     daemon = Daemon(home).start().wait_ready()
     ready_s = time.perf_counter() - begun
@@ -104,7 +104,7 @@ def over_the_socket(home: Path, of: Bases, n_stores: int) -> dict[str, object]:
                     mode: spread(
                         [
                             _call_ms(partial(knowledge.search, text, limit=10, mode=mode))
-                            for text in of.query_texts
+                            for text in of.query_texts[:n_queries]
                         ]
                     )
                     for mode in ("hybrid", "vector")
@@ -169,7 +169,7 @@ def measure(n_rows: int, n_queries: int, n_stores: int, seed: int) -> dict[str, 
             "rows": n_rows,
             "filled_s": round(filled_s, 1),
             "in_one_process": inside,
-            "over_the_socket": over_the_socket(home, of, n_stores),
+            "over_the_socket": over_the_socket(home, of, n_queries, n_stores),
         }
     finally:
         shutil.rmtree(home)
