@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from cco_knowledge.credentials.entries import has_sealed, value_of
 from cco_knowledge.drafting import Drafting, NewEntry
@@ -80,7 +81,7 @@ class KnowledgeService:
         self._searcher = searcher
         self.drafting = drafting
         self.extra_types = extra_types
-        self._update_lock = asyncio.Lock()
+        self._updating = WeakValueDictionary[str, asyncio.Lock]()
         self._limited: dict[frozenset[str], KnowledgeService] = {}
 
     def limited_to(self, projects: Sequence[str] | None) -> "KnowledgeService":
@@ -92,7 +93,7 @@ class KnowledgeService:
             store = LimitedStore(self._store, key)
             searcher = Searcher(store, self._embedder)
             limited = KnowledgeService(store, self._embedder, searcher, self.drafting, ())
-            limited._update_lock = self._update_lock  # an entry has one
+            limited._updating = self._updating  # an entry has one lock
             self._limited[key] = limited
         self._limited[key].extra_types = self.extra_types
         return self._limited[key]
@@ -242,7 +243,7 @@ class KnowledgeService:
             self._check_type(str(changes["type"]))
         self._store.check_takes_entries()
         # NOTE: read, embed, write: two updates of one entry must not interleave.
-        async with self._update_lock:
+        async with self._updating.setdefault(entry_id, asyncio.Lock()):
             current = await self._store.get([entry_id])
             if not current:
                 raise NotFound("No entry has this id.", id=entry_id)

@@ -137,7 +137,8 @@ class Searcher:
         entry = embedded.entry
         filters = Filters(project_ids=(entry.project_id,), types=(entry.type,))
         limit = _MAX_SIMILAR + len(new)
-        nearest = await self._store.nearest(mean(embedded.passages), filters, limit)
+        vector = mean(embedded.passages)
+        nearest = await self._store.nearest(vector, filters, limit, only_near=True)
         older = [m for m in nearest if m.id not in new and m.score >= _NEARLY_THE_SAME]
         return older[:_MAX_SIMILAR]
 

@@ -12,13 +12,16 @@ from cco_knowledge.store import duplicates, opening, schema
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.filters import both, one_of, quoted
 from cco_knowledge.store.interface import Draft
-from cco_knowledge.store.reads import LanceReads
+from cco_knowledge.store.nearest import LanceNearest
 from cco_knowledge.store.seen import SeenKeys
 from cco_knowledge.store.successors import first_kept
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters
 
+_KEYS_AT_ONCE = 1024
+"""It has the event loop for a millisecond."""
 
-class LanceChanges(LanceReads):
+
+class LanceChanges(LanceNearest):
     """Nothing else may change the table meanwhile."""
 
     def __init__(self, opened: opening.Opened, disk: Disk) -> None:
@@ -26,19 +29,23 @@ class LanceChanges(LanceReads):
         self._disk = disk
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._schema: Any = opened.schema
-        self._seen = SeenKeys(
-            key
-            for batch in opened.keys
-            for column in opening.KEY_COLUMNS
-            for key in batch.column(column).to_pylist()
-            if key is not None
-        )
-        self._types = {one for batch in opened.keys for one in batch.column("type").to_pylist()}
+        self._seen = SeenKeys()
+        self._types = {one for batch in opened.marks for one in batch.column("type").to_pylist()}
         self._key_ids = {
             key_id_of(sealed)
-            for batch in opened.keys
+            for batch in opened.marks
             for sealed in batch.column("sealed").drop_null().to_pylist()
         }
+
+    async def _collect_keys(self) -> None:
+        """Of all that was stored before the start. Until then, what comes is looked up."""
+        columns = ("id", "content_digest", "migration_record")
+        stream = await self._query(columns, None).execute(_KEYS_AT_ONCE, None)
+        async for batch in stream:
+            for column in columns:
+                self._seen.add(batch.column(column).drop_null().to_pylist())
+            await asyncio.sleep(0)
+        self._seen.are_all_in = True
 
     async def _known(self, drafts: Sequence[Draft]) -> duplicates.Known:
         """The stored entries that share an id or the content with a draft, or that it replaces."""
@@ -120,12 +127,12 @@ class LanceChanges(LanceReads):
 
     def _learn(self, embedded: EmbeddedEntry) -> None:
         """What later reads and stores cannot leave out any more."""
-        for key in duplicates.keys_of(embedded.entry):
-            self._seen.add(key)
+        self._seen.add(duplicates.keys_of(embedded.entry))
         self._types.add(embedded.entry.type)
         if embedded.entry.sealed is not None:
             self._key_ids.add(key_id_of(embedded.entry.sealed))
-        self._has_passages |= len(embedded.passages) > 1
+        if len(embedded.passages) > 1:
+            self._asking.n_long = (self._asking.n_long or 0) + 1
         self._has_superseded |= embedded.entry.superseded_by is not None
 
     async def _to_batch(self, entries: Sequence[EmbeddedEntry]) -> Any:

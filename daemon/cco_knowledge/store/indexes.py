@@ -6,13 +6,14 @@ with its index and 6 ms without at 10,000 rows.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cco_knowledge.store.filters import equals, one_of
-from cco_knowledge.store.native import panics_caught
+from cco_knowledge.store.native import pa, panics_caught
+from cco_knowledge.store.vector_indexes import HAS_VECTORS, drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,15 @@ _INDEXES = {
     "metadata_digests": LabelList,
 }
 INDEXED_COLUMNS = tuple(_INDEXES)
+_CHECKED_COLUMNS = (*INDEXED_COLUMNS, *HAS_VECTORS)
 _log = logging.getLogger(__name__)
 _MAGIC = b"LANC"
 """The end of each of LanceDB's files."""
 _WORDS = 8
+_NEAR_LISTS = 4
+_REFINE = 10
+_SAME = 1e-4
+"""A distance that rounding explains."""
 
 
 async def ensure_indexes(table: Any) -> None:
@@ -79,8 +85,11 @@ async def ensure_indexes(table: Any) -> None:
 
 
 async def rebuild(table: Any, columns: Collection[str]) -> None:
-    """Each in one commit, which replaces the index that is there."""
+    """Each in one commit, which replaces the index that is there; of vectors none is put there."""
     for column in columns:
+        if column in HAS_VECTORS:
+            await drop(table, column)
+            continue
         kind = _INDEXES[column]
         await table.create_index(column, kind(), True, None, name=f"{column}_idx", train=True)
     if columns:
@@ -94,13 +103,13 @@ async def broken(table: Any, folder: Path) -> list[str]:
     """
     query = table.query()
     query.limit(1)
-    query.select_columns([*INDEXED_COLUMNS])
+    query.select_columns([*_CHECKED_COLUMNS])
     stream = await query.execute(None, None)
     rows = [row async for batch in stream for row in batch.to_pylist()]
     return [
         index.columns[0]
         for index in await table.list_indices()
-        if index.columns[0] in _INDEXES
+        if index.columns[0] in _CHECKED_COLUMNS
         and not (_is_whole(index, folder) and await _finds(table, index.columns[0], rows))
     ]
 
@@ -129,6 +138,10 @@ async def _finds(table: Any, column: str, rows: list[dict[str, Any]]) -> bool:
 
 async def _leads_to(table: Any, column: str, row: dict[str, Any]) -> bool:
     value = row[column]
+    if column in HAS_VECTORS:
+        return not value or await finds_vector(
+            table, column, value if column == "vector" else value[0]
+        )
     if column == "terms":
         return not value or await _finds_words(table, row["id"], value)
     if isinstance(value, list):  # asked for what no row has, the index is opened too
@@ -144,3 +157,17 @@ async def _finds_words(table: Any, entry_id: str, terms: str) -> bool:
     query.select_columns(["id", "_score"])
     query.limit(1)
     return any([batch.num_rows async for batch in await query.execute(None, None)])
+
+
+async def finds_vector(table: Any, column: str, vector: Sequence[float]) -> bool:
+    """Whether the index leads to something as near as the vector itself."""
+    query = table.query().nearest_to(pa.array(vector, pa.float32()))
+    query.column(column)
+    query.distance_type("cosine")
+    query.select_columns(["id", "_distance"])
+    query.limit(1)
+    query.nprobes(_NEAR_LISTS)
+    query.refine_factor(_REFINE)
+    stream = await query.execute()
+    distances = [d async for batch in stream for d in batch.column("_distance").to_pylist()]
+    return bool(distances) and abs(distances[0]) < _SAME

@@ -106,8 +106,20 @@ class Store(Protocol):
         """
         ...
 
-    async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
-        """The entries with the nearest passages among those that pass, nearest first. Exact."""
+    async def nearest(
+        self,
+        vector: Vector,
+        filters: Filters,
+        limit: int,
+        *,
+        exact: bool = False,
+        only_near: bool = False,
+    ) -> list[Match]:
+        """The entries with the nearest passages among those that pass, nearest first.
+
+        Scores are exact. In a large table one in a hundred may be missed, unless `exact`.
+        `only_near`: of those that pass, the ones that are far off may be missing.
+        """
         ...
 
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:

@@ -14,7 +14,7 @@ from cco_knowledge import faults
 from cco_knowledge.errors import Conflict, NotFound
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
-from cco_knowledge.store import duplicates, opening
+from cco_knowledge.store import duplicates, opening, vector_indexes
 from cco_knowledge.store.changes import LanceChanges
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import translated
@@ -27,6 +27,7 @@ from cco_knowledge.store.native import Scannable
 from cco_knowledge.store.renewal import renew
 from cco_knowledge.store.successors import marked
 from cco_knowledge.store.upsert import upsert
+from cco_knowledge.store.vector_indexes import VectorIndexes
 from cco_knowledge.store.verification import Verification
 from cco_knowledge.store.writer import Outcome, Writer
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, ModelIdentity, Passage, StoreFacts
@@ -50,6 +51,7 @@ class LanceStore(LanceChanges):
         self._maintenance = Maintenance(self, disk, self._forcing, self.work)
         self._mending = Mending(self, disk, self._forcing, self.work)
         self._writing: asyncio.Task[None] | None = None
+        self._collecting: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -85,8 +87,20 @@ class LanceStore(LanceChanges):
         with translated("start"):
             await self._forcing.force(self._table)
             await self.prepare()
+            if self.vector_indexes:
+                await self.reopen()
             await self._maintenance.take_over()
         self._writing = asyncio.create_task(self._writer.run(), name="writer")
+        self._collecting = asyncio.create_task(self._learn_what_is_there(), name="keys")
+        # Its failure is logged; without the keys each store takes longer.
+        self._collecting.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _learn_what_is_there(self) -> None:
+        async with self._maintenance.files_kept():
+            with translated("look at the keys"):
+                await self.count_long()
+                await self._maintenance.look()
+                await self._collect_keys()
 
     @property
     def types(self) -> Collection[str]:
@@ -111,12 +125,20 @@ class LanceStore(LanceChanges):
         with translated("write"):
             self._disk.room.check()
 
+    @property
+    def is_in_upkeep(self) -> bool:
+        """Whether files are folded, or indexes made, just now."""
+        return self._maintenance.is_running
+
     async def prove(self) -> None:
         """Returns when the writer has come to it, behind all that waited before."""
         await self._writer.prove()
 
     async def close(self) -> None:
         """Finish what was begun, then let go of the files. Raises where it is not on the disk."""
+        if self._collecting is not None:
+            self._collecting.cancel()
+            await asyncio.wait({self._collecting})
         await self._maintenance.close()
         self._writer.close()
         if self._writing is not None:
@@ -241,6 +263,7 @@ class LanceStore(LanceChanges):
                 found = await verification.run()
         if verification.damaged_indexes:
             await self.alone(lambda: self._mending.rebuild(verification.damaged_indexes))
+            await self._maintenance.look()
         return found
 
     async def facts(self) -> StoreFacts:
@@ -322,6 +345,20 @@ class LanceStore(LanceChanges):
 
     async def reopen(self) -> Any:
         # The former handles are not closed: reads that have begun use them to their end.
-        self._connection = await self._folder.connect()
+        await self._asking.look(self._table)
+        self._connection = await self._folder.connect(self.vector_indexes.n_bytes)
         self._table = await opening.reopen_table(self._connection)
+        await self._asking.look(self._table)
         return self._table
+
+    @property
+    def vector_indexes(self) -> VectorIndexes:
+        return self._asking.indexes
+
+    async def drop_vector_index(self, column: str) -> None:
+        if column in self.vector_indexes.n_parts:
+            await vector_indexes.drop(self._table, column)
+            await self._asking.look(self._table)
+
+    async def due_vector_indexes(self) -> dict[str, int]:
+        return self.vector_indexes.due(await self._asking.n_rows(self._table))

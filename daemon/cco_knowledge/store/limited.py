@@ -46,8 +46,17 @@ class LimitedStore:
         stored = iter(await self._store.insert(allowed) if allowed else [])
         return [refusal or next(stored) for refusal in outcomes]
 
-    async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
-        return await self._store.nearest(vector, self._own(filters), limit)
+    async def nearest(
+        self,
+        vector: Vector,
+        filters: Filters,
+        limit: int,
+        *,
+        exact: bool = True,  # noqa: ARG002
+        only_near: bool = False,  # noqa: ARG002
+    ) -> list[Match]:
+        """Always exactly: what an index misses depends on what other projects hold."""
+        return await self._store.nearest(vector, self._own(filters), limit, exact=True)
 
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         """Scored anew: the full-text index counts how rare a word is over all projects."""

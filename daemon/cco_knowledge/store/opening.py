@@ -18,9 +18,9 @@ from cco_knowledge.store.upgrades import upgrade
 from cco_knowledge.types import ModelIdentity
 
 TABLE = "knowledge"
-KEY_COLUMNS = ("id", "content_digest", "migration_record")
-"""What makes an entry the same as another."""
 _NEW = ".new-"
+_DECODED = 2
+"""An index in memory, over what it takes on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,13 @@ class Folder:
     path: Path
     cache_bytes: int
 
-    async def connect(self) -> Any:
-        """With empty caches."""
+    async def connect(self, vector_index_bytes: int = 0) -> Any:
+        """With empty caches, which have room for the indexes of vectors beside all else."""
         half = self.cache_bytes // 2
-        session = lance.Session(index_cache_size_bytes=half, metadata_cache_size_bytes=half)
+        session = lance.Session(
+            index_cache_size_bytes=half + _DECODED * vector_index_bytes,
+            metadata_cache_size_bytes=half,
+        )
         path = str(self.path)
         return await lance.connect(path, None, None, None, None, None, None, None, session)
 
@@ -53,13 +56,13 @@ class Folder:
                     await heal()
                 try:
                     connection, table = await self._open_table(model, is_copy=is_copy)
-                    keys = await _keys(table)
+                    marks = await _marks(table)
                 except (RuntimeError, ValueError, OSError):
                     if is_copy:
                         raise
                     await heal()
                     connection, table = await self._open_table(model, is_copy=is_copy)
-                    keys = await _keys(table)
+                    marks = await _marks(table)
                 # Indexes that were being written when power was lost may have holes.
                 damaged = (
                     indexes.INDEXED_COLUMNS
@@ -73,7 +76,7 @@ class Folder:
                 "changed. Bring a backup back (kmctl backup --list), or move the folder away to "
                 "begin with an empty store."
             ) from error
-        return Opened(connection, table, await table.schema(), keys, len(damaged))
+        return Opened(connection, table, await table.schema(), marks, len(damaged))
 
     async def _make_table(self, model: ModelIdentity, disk: Disk) -> None:
         """If there is none. It has its name once it is whole and on the disk."""
@@ -108,8 +111,8 @@ class Opened:
     connection: Any
     table: Any
     schema: Any
-    keys: list[Any]
-    """Batches of `KEY_COLUMNS`, the type and the sealed value, of all rows."""
+    marks: list[Any]
+    """Batches of the type and the sealed value of all rows."""
     n_rebuilt: int
     """Indexes that were damaged."""
 
@@ -135,8 +138,8 @@ async def ensure_primary_key(table: Any) -> None:
         await table.set_unenforced_primary_key(["id"])
 
 
-async def _keys(table: Any) -> list[Any]:
+async def _marks(table: Any) -> list[Any]:
     """In one scan, which also shows that the table can be read."""
     query = table.query()
-    query.select_columns([*KEY_COLUMNS, "type", "sealed"])
+    query.select_columns(["type", "sealed"])
     return [batch async for batch in await query.execute(None, None)]

@@ -1,10 +1,8 @@
 """What can be asked of the table. Reads see every commit that was acknowledged."""
 
-import asyncio
 import contextlib
 import functools
 import os
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -15,31 +13,35 @@ from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
 from cco_knowledge.store.interface import ANY, Page
-from cco_knowledge.store.native import pa, panics_caught
+from cco_knowledge.store.native import panics_caught
+from cco_knowledge.store.totals import totals_of
+from cco_knowledge.store.vector_indexes import HAS_VECTORS, Asking
 from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace
-from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals, Vector
+from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_Reads = TypeVar("_Reads", bound="LanceReads")
 _LEAST_AT_ONCE = 4
-_HAS_PASSAGES = "passages IS NOT NULL"
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
+_IS_HIDDEN = "superseded_at IS NOT NULL"
+"""The same rows, by an index."""
 _SCAN_BATCH_ROWS = 8192
 _LARGE_BYTES = 128 << 10
 """From here on it takes long to make entries of rows, and JSON of entries."""
 _WAITING_BYTES = 256 << 20
 _ANSWER_BATCH_ROWS = 64
 """Of the longest texts these are 16 MiB."""
-_MATCH_COLUMNS = ["id", "timestamp"]
+MATCH_COLUMNS = ["id", "timestamp"]
 
 
-def _in_turn(
-    read: Callable[Concatenate["LanceReads", _P], Awaitable[_T]],
-) -> Callable[Concatenate["LanceReads", _P], Coroutine[Any, Any, _T]]:
+def in_turn(
+    read: Callable[Concatenate[_Reads, _P], Awaitable[_T]],
+) -> Callable[Concatenate[_Reads, _P], Coroutine[Any, Any, _T]]:
     """LanceDB itself begins all at once, and each takes as long as all together."""
 
     @functools.wraps(read)
-    async def in_turn(self: "LanceReads", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def in_turn(self: _Reads, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         async with self._semaphore.place():
             return await read(self, *args, **kwargs)
 
@@ -54,21 +56,20 @@ class LanceReads:
         self._large = Pace()
         self._share = Shares(_WAITING_BYTES)
         self._semaphore = FairSemaphore(max(_LEAST_AT_ONCE, 2 * (os.cpu_count() or 1)))
-        self._has_passages = False
         self._has_superseded = False
+        self._asking = Asking()
 
     async def prepare(self) -> None:
         """Learn what searches may leave out, because no row has it."""
-        self._has_passages = await self._table.count_rows(_HAS_PASSAGES) > 0
-        self._has_superseded = await self._table.count_rows(_IS_SUPERSEDED) > 0
+        self._has_superseded = await self._table.count_rows(_IS_HIDDEN) > 0
+        await self._asking.look(self._table)
 
-    @_in_turn
-    async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
-        if not limit:
-            return []
-        return await self._nearest(vector, self._predicate(filters), limit)
+    async def count_long(self) -> None:
+        """Until then searches look for further passages as if there were any."""
+        counted = int(await self._table.count_rows(HAS_VECTORS["passages"]))
+        self._asking.n_long = counted + (self._asking.n_long or 0)
 
-    @_in_turn
+    @in_turn
     async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:
         if not found:
             return {}
@@ -82,23 +83,7 @@ class LanceReads:
             texts |= zip(ids, terms, strict=True)
         return texts
 
-    @_in_turn
-    async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
-        if not found:
-            return {}
-        condition = one_of("id", [match.id for match in found])
-        with translated("search"):
-            batches = await self._batches(["id", "vector"], condition, found)
-        cosines: dict[str, float] = {}
-        for batch in batches:
-            cosines |= schema.to_cosines(batch, vector)
-        if self._has_passages:
-            in_passages = both(_HAS_PASSAGES, condition)
-            for match in await self._nearest_in("passages", vector, in_passages, len(found)):
-                cosines[match.id] = max(match.score, cosines.get(match.id, match.score))
-        return cosines
-
-    @_in_turn
+    @in_turn
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         if not terms:
             return []
@@ -107,16 +92,16 @@ class LanceReads:
             query = self._table.query().nearest_to_text(
                 {"query": " ".join(terms), "columns": ["terms"]}
             )
-            _where(query, self._predicate(filters))
-            query.select_columns([*_MATCH_COLUMNS, "_score"])
+            where(query, self._predicate(filters))
+            query.select_columns([*MATCH_COLUMNS, "_score"])
             query.with_row_id()
             query.limit(limit)
             return query
 
         with translated("search"):
-            return _matches(await self._rows(lambda: query().execute(None, None)), "_score")
+            return matches_of(await self._rows(lambda: query().execute(None, None)), "_score")
 
-    @_in_turn
+    @in_turn
     async def embedded(
         self, ids: Sequence[str], filters: Filters = ANY, found: Sequence[Match] = ()
     ) -> list[EmbeddedEntry]:
@@ -172,7 +157,7 @@ class LanceReads:
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
-    @_in_turn
+    @in_turn
     async def replaced_by(self, ids: Sequence[str], filters: Filters = ANY) -> dict[str, list[str]]:
         if not (ids and self._has_superseded):
             return {}
@@ -184,57 +169,24 @@ class LanceReads:
             found.setdefault(successor, []).append(replaced)
         return found
 
-    @_in_turn
+    @in_turn
     async def find_ids(self, filters: Filters) -> list[str]:
         with translated("query"):
             return await self._ids(self._predicate(filters))
 
-    @_in_turn
+    @in_turn
     async def totals(self, filters: Filters) -> Totals:
         """One scan of four columns, a batch at a time."""
         columns, condition = ["type", "agent", "project_id", "timestamp"], self._predicate(filters)
         with translated("stats"):
-            return await self._read(lambda: _totals(self._query(columns, condition)))
+            return await self._read(lambda: totals_of(self._query(columns, condition)))
 
     def _predicate(self, filters: Filters) -> str | None:
         if not self._has_superseded and not filters.include_superseded:
             filters = replace(filters, include_superseded=True)
         return predicate(filters)
 
-    async def _nearest(self, vector: Vector, condition: str | None, limit: int) -> list[Match]:
-        searches = [self._nearest_in("vector", vector, condition, limit)]
-        if self._has_passages:
-            in_passages = both(_HAS_PASSAGES, condition)
-            searches.append(self._nearest_in("passages", vector, in_passages, limit))
-        best: dict[str, Match] = {}
-        with translated("search"):
-            for match in (m for matches in await asyncio.gather(*searches) for m in matches):
-                known = best.get(match.id)
-                if known is None or known.score < match.score:
-                    best[match.id] = match
-        return sorted(best.values(), key=lambda match: (-match.score, match.id))[:limit]
-
-    async def _nearest_in(
-        self, column: str, vector: Vector, condition: str | None, limit: int
-    ) -> list[Match]:
-        numbers = pa.Array.from_buffers(
-            pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)]
-        )
-
-        def query() -> Any:
-            query = self._table.query().nearest_to(numbers)
-            query.column(column)
-            query.distance_type("cosine")
-            query.select_columns([*_MATCH_COLUMNS, "_distance"])
-            query.with_row_id()
-            query.limit(limit)
-            _where(query, condition)
-            return query
-
-        distances = _matches(await self._rows(lambda: query().execute()), "_distance")
-        return [replace(match, score=1.0 - match.score) for match in distances]
-
-    @_in_turn
+    @in_turn
     async def _counted(self, condition: str | None) -> int:
         return await self._count(condition)
 
@@ -297,7 +249,7 @@ class LanceReads:
 
     def _query(self, columns: Iterable[str], condition: str | None) -> Any:
         query = self._table.query()
-        _where(query, condition)
+        where(query, condition)
         query.select_columns(list(columns))
         return query
 
@@ -340,37 +292,13 @@ class LanceReads:
         """May raise what tells more than its own error."""
 
 
-def _matches(batches: Iterable[Any], column: str) -> list[Match]:
-    names = (*_MATCH_COLUMNS, column, "_rowid")
+def matches_of(batches: Iterable[Any], column: str) -> list[Match]:
+    names = (*MATCH_COLUMNS, column, "_rowid")
     return [
         Match(*row)
         for batch in batches
         for row in zip(*(batch.column(name).to_pylist() for name in names), strict=True)
     ]
-
-
-async def _totals(query: Any) -> Totals:
-    counts: dict[str, Counter[str]] = {
-        "type": Counter(),
-        "agent": Counter(),
-        "project_id": Counter(),
-    }
-    total, oldest, newest = 0, None, None
-    async for batch in await query.execute(_SCAN_BATCH_ROWS, None):
-        total += batch.num_rows
-        for column, counter in counts.items():
-            counter.update(batch.column(column).to_pylist())
-        times = batch.column("timestamp").to_pylist()
-        oldest = min([*times, oldest] if oldest else times)
-        newest = max([*times, newest] if newest else times)
-    return Totals(
-        total_records=total,
-        by_type=dict(counts["type"].most_common()),
-        by_agent=dict(counts["agent"].most_common()),
-        by_project=dict(counts["project_id"].most_common()),
-        oldest_record=oldest,
-        newest_record=newest,
-    )
 
 
 def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
@@ -381,7 +309,7 @@ def _ordering(column: str, *, descending: bool) -> list[dict[str, object]]:
     ]
 
 
-def _where(query: Any, condition: str | None) -> None:
+def where(query: Any, condition: str | None) -> None:
     if condition is not None:
         query.where(condition)
 

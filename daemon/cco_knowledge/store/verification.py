@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from cco_knowledge.jobs import Advance
 from cco_knowledge.store.filters import equals, one_of
-from cco_knowledge.store.indexes import INDEXED_COLUMNS
+from cco_knowledge.store.indexes import INDEXED_COLUMNS, finds_vector
 from cco_knowledge.store.interface import Problem, Verified
 from cco_knowledge.store.manifest_files import LAST_VERSION
 from cco_knowledge.store.native import panics_caught
 from cco_knowledge.store.row_checks import RowProblem, row_problems
+from cco_knowledge.store.vector_indexes import HAS_VECTORS
 
 _SLICE_ROWS = 64
 """Checking one takes 0.3 ms. After each slice it pauses for as long as it took: searches have the
@@ -83,6 +84,7 @@ class Verification:
             column: Counter() for column in (*_VALUE_COLUMNS, "metadata_digests")
         }
         self._texts: list[tuple[str, str]] = []
+        self._vectors: list[tuple[str, Sequence[float]]] = []
         self.damaged_indexes: set[str] = set()
         """Their columns."""
         self._look_ups = 0
@@ -156,6 +158,7 @@ class Verification:
         for at, entry_id in enumerate(ids):
             if len(self._hashes) % every == 0 and terms[at].as_py():
                 self._texts.append((entry_id, " ".join(terms[at].as_py().split(" ")[:_TERMS])))
+                self._vectors.append((entry_id, batch.column("vector")[at].as_py()))
             self._hashes.append(hash(entry_id))
             if successors[at] is not None:
                 self._successors.append((entry_id, successors[at]))
@@ -213,7 +216,7 @@ class Verification:
         for column in INDEXED_COLUMNS:
             if column not in indexes:
                 self._add("no_index", n=1)
-                continue
+        for column in {*INDEXED_COLUMNS, *HAS_VECTORS} & set(indexes):
             known = (indexes[column].num_indexed_rows, indexes[column].num_unindexed_rows)
             if differs := abs(n_rows - sum(number or 0 for number in known)):
                 self._add_of_index("index_rows", column, n=differs)
@@ -227,6 +230,8 @@ class Verification:
                 await self._compare_count(column, value, count)
         for entry_id, words in self._texts:
             await self._search(entry_id, words)
+        for entry_id, vector in self._vectors if "vector" in indexes else ():
+            await self._search_near(entry_id, vector)
 
     async def _compare_count(self, column: str, value: str | int, count: int) -> None:
         self._look_ups += 1
@@ -246,6 +251,16 @@ class Verification:
         self._look_ups += 1
         if not any(batch.num_rows for batch in await self._rows(query)):
             self._add_of_index("index_entries", "terms", [entry_id])
+
+    async def _search_near(self, entry_id: str, vector: Sequence[float]) -> None:
+        self._look_ups += 1
+        try:
+            with panics_caught():
+                is_found = await finds_vector(self._table, "vector", vector)
+        except (RuntimeError, ValueError, OSError):
+            is_found = False
+        if not is_found:
+            self._add_of_index("index_entries", "vector", [entry_id])
 
     def _look_at_files(self, version: int) -> None:
         data = {file.name for file in (self._folder / "data").glob("*.lance")}
