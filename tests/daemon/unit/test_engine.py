@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from cco_knowledge import cores
 from cco_knowledge.embedding.engine import Engine
 from cco_knowledge.embedding.interface import Priority
 from cco_knowledge.embedding.native import Model
@@ -162,8 +163,11 @@ async def test_a_text_of_few_characters_and_many_tokens_is_not_short(model: Fake
         assert (passage.start, passage.end) == (0, 306)
 
 
-async def test_only_a_short_text_that_is_alone_gets_all_cores(model: FakeModel) -> None:
+async def test_only_a_short_text_that_is_alone_gets_all_cores(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with an_engine(model, threads=2) as engine:
+        monkeypatch.setattr(cores, "n_unwanted", lambda: 4)
         await engine.embed_document("free", Priority.QUERY)
         await engine.embed_document(long("free-long"), Priority.QUERY)
         held = embed(engine, "bulk", Priority.BULK)
@@ -171,7 +175,9 @@ async def test_only_a_short_text_that_is_alone_gets_all_cores(model: FakeModel) 
         await engine.embed_document("free-beside", Priority.QUERY)
         model.gate.set()
         await held
-    assert model.n_threads == [2, 1, 1, 1]
+        monkeypatch.setattr(cores, "n_unwanted", lambda: 1)
+        await engine.embed_document("free-with-a-compiler", Priority.QUERY)
+    assert model.n_threads == [2, 1, 1, 1, 1]
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere threads have no niceness")
