@@ -44,7 +44,6 @@ from cco_knowledge.tokens import TokenFile
 
 _LOOKS_EACH_S = 1.0
 """At what lies in the place of the socket; a look takes 2 µs."""
-_TRIMS_EACH_S = 5.0
 _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
 _CLOSE_S = 15.0
@@ -127,8 +126,7 @@ class _Daemon:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._is_asked_to_stop = False
-        self._n_calls_seen = 0
-        self._trimmed_at_s = time.monotonic()
+        self._leftovers = process_memory.Leftovers()
         self._loop_lag = Durations()
         self._backing_up: asyncio.Task[None] | None = None
 
@@ -283,12 +281,8 @@ class _Daemon:
         if not await self._doorway.look_after():
             _log.error("stopping: nobody can reach us any more")
             self._stop.set()
-        now_s = time.monotonic()
-        if now_s - self._trimmed_at_s >= _TRIMS_EACH_S:
-            self._trimmed_at_s = now_s
-            if self._dispatcher.n_calls != self._n_calls_seen:
-                self._n_calls_seen = self._dispatcher.n_calls
-                process_memory.trim()
+        dispatcher = self._dispatcher
+        self._leftovers.look(dispatcher.n_calls, are_running=bool(dispatcher.in_flight))
 
     def _on_progress(self, transport: asyncio.BaseTransport | None, progress: Progress) -> None:
         connection = self._peers.connections.get(transport) if transport else None
