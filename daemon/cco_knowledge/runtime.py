@@ -34,7 +34,7 @@ from cco_knowledge.rpc import answers, results, snapshot, upkeep
 from cco_knowledge.rpc.caller import Gate
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
-from cco_knowledge.rpc.http import Health, HttpServer
+from cco_knowledge.rpc.late_http import Health, LateHttp
 from cco_knowledge.rpc.methods import Deadline
 from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.rpc.system import failure_of
@@ -143,16 +143,16 @@ class _Daemon:
             self._config.auth.require_token,
             self._config.limits.calls_per_s,
         )
-        http = HttpServer(
+        http = LateHttp(
             self._dispatcher,
             self._gate,
-            health=Health(
+            Health(
                 is_alive=lambda: self._parts is None or self._parts.are_alive,
                 is_ready=lambda: self._parts is not None,
                 is_full=lambda: self._parts is not None and self._parts.store.is_full,
             ),
-            on_progress=self._on_progress,
-            metrics=self._metrics,
+            self._on_progress,
+            self._metrics,
         )
         n_connections = open_files.for_connections(open_files.raise_limit())
         self._peers = Peers(
@@ -183,8 +183,7 @@ class _Daemon:
             await self._doorway.close()
             await self._drain()
             await self._peers.close(_LAST_ANSWERS_S)
-            http.pre_shutdown()
-            await http.shutdown(timeout=_LAST_ANSWERS_S)
+            await http.shutdown(_LAST_ANSWERS_S)
             await self._close()
 
     def _listening_socket(self) -> tuple[socket.socket, bool]:
