@@ -16,7 +16,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import model_cache
@@ -85,10 +85,7 @@ class Bench:
         return texts(count, words=(words, words), seed=next(self._seeds))
 
     async def _alone(self, engine: Engine, words: int, *, as_query: bool) -> dict[str, object]:
-        """One after the other; the bare call has the best that it can have, all cores.
-
-        From a thread of its own, as everybody does who has an event loop.
-        """
+        """One after the other; the bare call, with one core, on this very thread."""
         engine_ms, bare_ms = [], []
         for text in self._texts(self._samples, words):
             begun_s = time.perf_counter()
@@ -108,17 +105,16 @@ class Bench:
         engine_s, bare_s = [], []
         for _ in range(_ROUNDS):
             some = self._texts(count, words)
-            engine_s.append(await _timed(lambda some=some: _all_at_once(engine, some)))
-            bare_s.append(
-                await _timed(lambda some=some: asyncio.to_thread(self._bare, self._contexts, some))
-            )
+            engine_s.append(await _timed(_all_at_once(engine, some)))
+            bare_s.append(await _timed(asyncio.to_thread(self._bare, some)))
         return {
             "engine": round(count / min(engine_s), 1),
             "bare": round(count / min(bare_s), 1),
             "ratio": round(min(bare_s) / min(engine_s), 3),
         }
 
-    def _bare(self, contexts: Sequence[Context], some: Sequence[str]) -> None:
+    def _bare(self, some: Sequence[str]) -> None:
+        """The best that llama.cpp gives for many texts: a context and a thread for each core."""
         waiting = iter(some)
         lock = threading.Lock()
 
@@ -130,8 +126,8 @@ class Bench:
                     return
                 context.embed(self._model.tokens(text), 1)
 
-        with ThreadPoolExecutor(len(contexts)) as pool:
-            list(pool.map(work, contexts))
+        with ThreadPoolExecutor(len(self._contexts)) as pool:
+            list(pool.map(work, self._contexts))
 
     async def _beside_bulk(self, engine: Engine) -> dict[str, object]:
         alone_ms = await self._each(engine, self._texts(self._samples, _QUERY_WORDS))
@@ -163,9 +159,9 @@ async def _all_at_once(engine: Engine, some: Sequence[str]) -> None:
     await asyncio.gather(*(engine.embed_document(text, Priority.BULK) for text in some))
 
 
-async def _timed(work: Callable[[], object]) -> float:
+async def _timed(work: Awaitable[object]) -> float:
     begun_s = time.perf_counter()
-    await work()  # type: ignore[misc]
+    await work
     return time.perf_counter() - begun_s
 
 

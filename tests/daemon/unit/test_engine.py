@@ -64,9 +64,7 @@ class FakeModel:
             raise EmbeddingFailed("no vector")
         self.embedded.append(tokens[0])
         self.n_threads.append(n_threads)
-        self.niceness[first.rstrip(".")] = os.getpriority(
-            os.PRIO_PROCESS, threading.get_native_id()
-        )
+        self.niceness[first.rstrip(".")] = os.getpriority(os.PRIO_PROCESS, 0)
         return vector_of(1, 0)
 
     def order(self) -> list[str]:
