@@ -33,8 +33,8 @@ _SHORT_TOKENS = 128
 """Of what the reserved worker takes: 15 ms with two cores, 45 ms with a busy one."""
 _SHORT_CHARACTERS = 4 * _SHORT_TOKENS
 """Longer texts may have more tokens; which of the shorter ones do, counting them tells."""
-_BULK_NICENESS = 10
-"""A tenth of the share of a core that others of normal priority have."""
+_BULK_NICENESS = 5
+"""A third of the share of a core that others of normal priority have; 10 would be a tenth."""
 _LONGEST_PASSAGE_S = 60.0
 """No passage that fits a model's window takes so long on one core."""
 

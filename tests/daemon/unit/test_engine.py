@@ -184,7 +184,7 @@ async def test_bulk_leaves_the_cores_to_others(engine: Engine, model: FakeModel)
     normal = os.getpriority(os.PRIO_PROCESS, 0)
     for priority in Priority:
         await engine.embed_document(long(priority.name), priority)
-    bulk = min(normal + 10, 19)
+    bulk = min(normal + 5, 19)
     assert model.niceness == {"QUERY": normal, "STORE": normal, "BULK": bulk}
 
 
