@@ -45,7 +45,7 @@ class ModelConfig(_Section, frozen=True):
 
 class EmbeddingConfig(_Section, frozen=True):
     threads: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
-    """Texts embedded at the same time, one core each; 0: one per core, at most 4."""
+    """Texts embedded at once, one core each, beside a short one; 0: one per core, at most 4."""
     queue_size: _Count = 1024
     """Passages that may wait; further work is refused with `overloaded`."""
     cache_size: Annotated[int, msgspec.Meta(ge=0)] = 2048

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import platform
 import resource
+import time
 from pathlib import Path
 
 # glibc's mallopt(3) parameters, from <malloc.h>.
@@ -13,6 +14,7 @@ _M_ARENA_MAX = -8
 _KEPT_BYTES = 32 << 20
 _MADV_DONTNEED = 4  # <sys/mman.h> of Linux
 _LARGE_BYTES = 1 << 20
+_TRIM_EACH_S = 5.0
 _NEVER_WRITTEN = {"r-xp", "r--s"}
 
 
@@ -66,6 +68,32 @@ def release_files() -> None:
         first, last = (int(bound, 16) for bound in bounds.split("-"))
         if permissions in _NEVER_WRITTEN and last - first >= _LARGE_BYTES:
             release_pages(first, last - first)
+
+
+class Leftovers:
+    """What calls leave behind in the process's memory, given back to the system."""
+
+    def __init__(self) -> None:
+        self._n_seen = 0
+        self._n_given_back = 0
+        self._given_back_at_s = time.monotonic()
+
+    def look(self, n_calls: int, *, are_running: bool) -> None:
+        """Each second: at once where no more calls come, else now and then.
+
+        The pages of files only in the first case: the next call would bring most of them back.
+        """
+        is_quiet = n_calls == self._n_seen and not are_running
+        self._n_seen = n_calls
+        now_s = time.monotonic()
+        is_due = is_quiet or now_s - self._given_back_at_s >= _TRIM_EACH_S
+        if n_calls == self._n_given_back or not is_due:
+            return
+        self._given_back_at_s = now_s
+        trim()
+        if is_quiet:
+            self._n_given_back = n_calls
+            release_files()
 
 
 def resident_bytes() -> int:

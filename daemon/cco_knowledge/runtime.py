@@ -34,7 +34,7 @@ from cco_knowledge.rpc import answers, results, snapshot, upkeep
 from cco_knowledge.rpc.caller import Gate
 from cco_knowledge.rpc.connection import Peers
 from cco_knowledge.rpc.dispatch import Dispatcher
-from cco_knowledge.rpc.http import Health, HttpServer
+from cco_knowledge.rpc.late_http import Health, LateHttp
 from cco_knowledge.rpc.methods import Deadline
 from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.rpc.system import failure_of
@@ -44,7 +44,6 @@ from cco_knowledge.tokens import TokenFile
 
 _LOOKS_EACH_S = 1.0
 """At what lies in the place of the socket; a look takes 2 µs."""
-_TRIMS_EACH_S = 5.0
 _LAST_ANSWERS_S = 5.0
 """For answers that are ready but not yet read."""
 _CLOSE_S = 15.0
@@ -127,8 +126,7 @@ class _Daemon:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._is_asked_to_stop = False
-        self._n_calls_seen = 0
-        self._trimmed_at_s = time.monotonic()
+        self._leftovers = process_memory.Leftovers()
         self._loop_lag = Durations()
         self._backing_up: asyncio.Task[None] | None = None
 
@@ -145,16 +143,16 @@ class _Daemon:
             self._config.auth.require_token,
             self._config.limits.calls_per_s,
         )
-        http = HttpServer(
+        http = LateHttp(
             self._dispatcher,
             self._gate,
-            health=Health(
+            Health(
                 is_alive=lambda: self._parts is None or self._parts.are_alive,
                 is_ready=lambda: self._parts is not None,
                 is_full=lambda: self._parts is not None and self._parts.store.is_full,
             ),
-            on_progress=self._on_progress,
-            metrics=self._metrics,
+            self._on_progress,
+            self._metrics,
         )
         n_connections = open_files.for_connections(open_files.raise_limit())
         self._peers = Peers(
@@ -185,8 +183,7 @@ class _Daemon:
             await self._doorway.close()
             await self._drain()
             await self._peers.close(_LAST_ANSWERS_S)
-            http.pre_shutdown()
-            await http.shutdown(timeout=_LAST_ANSWERS_S)
+            await http.shutdown(_LAST_ANSWERS_S)
             await self._close()
 
     def _listening_socket(self) -> tuple[socket.socket, bool]:
@@ -283,12 +280,8 @@ class _Daemon:
         if not await self._doorway.look_after():
             _log.error("stopping: nobody can reach us any more")
             self._stop.set()
-        now_s = time.monotonic()
-        if now_s - self._trimmed_at_s >= _TRIMS_EACH_S:
-            self._trimmed_at_s = now_s
-            if self._dispatcher.n_calls != self._n_calls_seen:
-                self._n_calls_seen = self._dispatcher.n_calls
-                process_memory.trim()
+        dispatcher = self._dispatcher
+        self._leftovers.look(dispatcher.n_calls, are_running=bool(dispatcher.in_flight))
 
     def _on_progress(self, transport: asyncio.BaseTransport | None, progress: Progress) -> None:
         connection = self._peers.connections.get(transport) if transport else None

@@ -47,14 +47,6 @@ def imported_by(module: str) -> set[str]:
     return set(json.loads(finished.stdout))
 
 
-def test_a_daemon_imports_nothing_heavy_that_it_does_not_need() -> None:
-    imported = imported_by("cco_knowledge.runtime")
-    assert {"lancedb._lancedb", "pyarrow", "llama_cpp.llama_cpp", "aiohttp"} <= imported
-    assert [name for name in HEAVY if name in imported] == []
-    assert "lancedb.table" not in imported  # lancedb/__init__.py would have imported it
-    assert "llama_cpp.llama" not in imported
-
-
 def test_the_start_refuses_before_anything_heavy_is_imported() -> None:
     imported = imported_by("cco_knowledge.__main__")
     heavy = {"asyncio", "aiohttp", "pyarrow", "lancedb", "llama_cpp", "msgspec", *HEAVY}

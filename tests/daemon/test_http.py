@@ -1,5 +1,6 @@
 """What HTTP adds: status codes, bodies of errors, routes, keep-alive."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -34,6 +35,19 @@ def test_a_result_is_200_and_json(shared_daemon: Daemon) -> None:
     assert reply.status == 200
     assert reply.headers["content-type"].startswith("application/json")
     assert reply.document == {"jsonrpc": "2.0", "result": "pong", "id": 1}
+
+
+def test_the_first_connections_are_heard_from_their_first_byte(daemon: Daemon) -> None:
+    """What speaks HTTP is loaded when they come."""
+    whole = http_post(PING)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(daemon.raw()) for _ in range(5)]
+        for part in (whole[:1], whole[1:30], whole[30:]):
+            for connection in connections:
+                connection.send(part)
+        connections[0].end()
+        for connection in connections:
+            assert connection.http_reply().document["result"] == "pong"
 
 
 @pytest.mark.parametrize(

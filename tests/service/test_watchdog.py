@@ -72,7 +72,7 @@ async def test_a_model_that_hangs_starves_it(ear: Ear, engine: Engine) -> None:
     async with fed(ear, Part("embedder", engine.prove, LIMIT_S)):
         await asyncio.to_thread(ear.wait_for, "WATCHDOG=1")
         for worker in engine._workers:
-            worker.executor.submit(gate.wait)
+            worker._thread.submit(gate.wait)
         await assert_starved(ear)
         gate.set()
         await asyncio.to_thread(ear.wait_for, "WATCHDOG=1")

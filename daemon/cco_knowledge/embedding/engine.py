@@ -1,20 +1,20 @@
-"""The embedding engine: a queue by priority in front of one llama.cpp context per core."""
+"""The embedding engine: queues, a worker for each core, and one reserved for short texts."""
 
 import asyncio
 import contextlib
 import hashlib
-import heapq
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cco_knowledge import faults
+from cco_knowledge import cores, faults
 from cco_knowledge.embedding.interface import Priority
 from cco_knowledge.embedding.native import Context, Model
 from cco_knowledge.embedding.passages import Span, split
@@ -29,6 +29,12 @@ _T = TypeVar("_T")
 _MS_PER_PASSAGE = 20
 _MAX_CACHED_PASSAGES = 16
 _SPANS_AT_ONCE = 8
+_SHORT_TOKENS = 128
+"""Of what the reserved worker takes: 15 ms with two cores, 45 ms with a busy one."""
+_SHORT_CHARACTERS = 4 * _SHORT_TOKENS
+"""Longer texts may have more tokens; which of the shorter ones do, counting them tells."""
+_BULK_NICENESS = 5
+"""A third of the share of a core that others of normal priority have; 10 would be a tenth."""
 _LONGEST_PASSAGE_S = 60.0
 """No passage that fits a model's window takes so long on one core."""
 
@@ -44,17 +50,48 @@ class EngineFacts:
     cache_misses: int
 
 
-@dataclass(order=True, slots=True)
-class _Worker:
-    """One thread with its own context. Idle ones are taken by number, the first one first."""
+class _Line(Enum):
+    """Where a passage waits."""
 
-    number: int
-    executor: ThreadPoolExecutor = field(compare=False)
-    context: Context | None = field(default=None, compare=False)
-    n_embedded: int = field(default=0, compare=False)
-    n_tokens: int = field(default=0, compare=False)
-    embedding_s: float = field(default=0.0, compare=False)
-    busy_since_s: float | None = field(default=None, compare=False)
+    SHORT_QUERY = "short query"
+    SHORT_STORE = "short store"
+    QUERY = "query"
+    STORE = "store"
+    BULK = "bulk"
+
+
+_SHORT = (_Line.SHORT_QUERY, _Line.SHORT_STORE)
+_ALL = (_Line.QUERY, _Line.STORE, *_SHORT, _Line.BULK)
+"""Short ones behind long ones: they have a worker of their own."""
+
+
+class _Worker:
+    """A context, used by one thread at a time: of normal priority, or for bulk of a low one."""
+
+    def __init__(self, name: str, lines: Sequence[_Line], max_tokens: int) -> None:
+        self.lines = lines
+        self.max_tokens = max_tokens
+        self.is_reserved = _Line.BULK not in lines
+        self.context: Context | None = None
+        self.n_embedded = 0
+        self.n_tokens = 0
+        self.embedding_s = 0.0
+        self.busy_since_s: float | None = None
+        self._thread = ThreadPoolExecutor(1, f"embed-{name}")
+        # One that has been made nice cannot be made normal again.
+        self._bulk_thread = ThreadPoolExecutor(
+            1, f"bulk-{name}", cores.add_niceness, (_BULK_NICENESS,)
+        )
+
+    def thread(self, line: _Line) -> ThreadPoolExecutor:
+        return self._bulk_thread if line is _Line.BULK else self._thread
+
+    def close(self) -> None:
+        """Blocks until its text is done."""
+        self._thread.shutdown()
+        self._bulk_thread.shutdown()
+        if self.context is not None:
+            self.context.close()
 
 
 @dataclass(eq=False, slots=True)
@@ -66,9 +103,11 @@ class _Job:
 class Engine:
     """Implements `embedding.interface.Embedder`. Made by `load`, ended by `close`.
 
-    Each job is one passage, so that a query waits for at most one of them; within a priority
-    callers take turns. Jobs run on the engine's own threads: a slow text never holds up the disk,
-    nor a slow disk a text.
+    Each job is one passage; within a line callers take turns. One worker is reserved for short
+    queries and short single stores, so that these wait for nothing but others of their kind, and
+    bulk has threads of a low priority, so that the system gives a core to whatever else wants it.
+    Jobs run on the engine's own threads: a slow text never holds up the disk, nor a slow disk a
+    text.
     """
 
     def __init__(
@@ -78,12 +117,13 @@ class Engine:
         self._spec = spec
         self._model = model
         self._threads = threads
+        short_tokens = min(_SHORT_TOKENS, spec.window_tokens)
+        self._reserved = _Worker("short", _SHORT, short_tokens)
         self._workers = [
-            _Worker(number, ThreadPoolExecutor(1, thread_name_prefix=f"embed-{number}"))
-            for number in range(threads)
+            self._reserved,
+            *(_Worker(f"{number}", _ALL, spec.window_tokens) for number in range(threads)),
         ]
-        self._idle = list(self._workers)
-        self._waiting: dict[Priority, Turns[_Job]] = {priority: Turns() for priority in Priority}
+        self._waiting: dict[_Line, Turns[_Job]] = {line: Turns() for line in _ALL}
         self._is_closed = False
         self._queue_size = queue_size
         self._cache = _Cache(cache_size)
@@ -103,7 +143,7 @@ class Engine:
     def facts(self) -> EngineFacts:
         return EngineFacts(
             threads=self._threads,
-            queued=self._n_waiting + self._threads - len(self._idle),
+            queued=self._n_waiting + self._n_busy,
             cache_size=self._cache.size,
             cache_hits=self._cache.hits,
             cache_misses=self._cache.misses,
@@ -131,44 +171,44 @@ class Engine:
             EmbeddingFailed: a core does not come back from its passage.
         """
         with contextlib.suppress(Overloaded):  # then there is work enough to judge by
-            await self._run(partial(self._embed_or_split, "ready", ""), Priority.QUERY)
+            await self._run(partial(self._embed_or_split, "ready", ""), _Line.SHORT_QUERY)
         if self.is_stuck:
             raise EmbeddingFailed("A passage is stuck in the model.")
 
     async def close(self) -> None:
         """Refuse what waits; return when the running texts are done: they cannot be stopped."""
         self._is_closed = True
-        while (job := self._next()) is not None:
-            if not job.done.done():
-                job.done.set_exception(_stopping())
+        while (taken := self._next(_ALL)) is not None:
+            _, job = taken
+            job.done.set_exception(_stopping())
         loop = asyncio.get_running_loop()
         for worker in self._workers:
-            await loop.run_in_executor(None, worker.executor.shutdown)
-            if worker.context is not None:
-                worker.context.close()
+            await loop.run_in_executor(None, worker.close)
         self._model.close()
 
     def warm_up(self) -> None:
-        """Embed one word on the first worker, so that the first caller does not pay. Blocks."""
-        first = self._workers[0]
-        first.executor.submit(self._embed_or_split, "ready", "", first).result()
+        """Embed one word on the reserved worker, so that the first caller does not pay. Blocks."""
+        thread = self._reserved.thread(_Line.SHORT_QUERY)
+        thread.submit(self._embed_or_split, "ready", "", self._reserved).result()
 
     async def _embed(self, text: str, prefix: str, priority: Priority) -> Sequence[Passage]:
         key = hashlib.blake2b(f"{prefix}\0{text}".encode(), digest_size=16).digest()
         cached = self._cache.get(key)
         if cached is not None:
             return cached
-        whole = await self._run(partial(self._embed_or_split, text, prefix), priority)
+        line = _line(priority, is_short=len(prefix) + len(text) <= _SHORT_CHARACTERS)
+        whole = await self._run(partial(self._embed_or_split, text, prefix), line)
         if isinstance(whole, Passage):
             passages: Sequence[Passage] = (whole,)
         else:
-            # What takes so long goes behind the short queries of others.
-            passages = await self._embed_spans(text, whole, prefix, max(priority, Priority.STORE))
+            # What takes so long goes behind the queries of others.
+            line = _line(max(priority, Priority.STORE), is_short=False)
+            passages = await self._embed_spans(text, whole, prefix, line)
         self._cache.put(key, passages)
         return passages
 
     async def _embed_spans(
-        self, text: str, spans: Sequence[Span], prefix: str, priority: Priority
+        self, text: str, spans: Sequence[Span], prefix: str, line: _Line
     ) -> list[Passage]:
         """A few at a time, so that one long text neither fills the queue nor idles a core."""
         passages: list[Passage] = []
@@ -176,10 +216,10 @@ class Engine:
         for first in range(0, len(spans), at_once):
             some = spans[first : first + at_once]
             jobs = [partial(self._passage, text, span, prefix) for span in some]
-            passages += await asyncio.gather(*(self._run(job, priority) for job in jobs))
+            passages += await asyncio.gather(*(self._run(job, line) for job in jobs))
         return passages
 
-    async def _run(self, work: Callable[[_Worker], _T], priority: Priority) -> _T:
+    async def _run(self, work: Callable[[_Worker], _T], line: _Line) -> _T:
         if self._is_closed:
             raise _stopping()
         origin = ORIGIN.get()
@@ -190,18 +230,22 @@ class Engine:
             )
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         job = _Job(work, done)
-        self._waiting[priority].add(origin, job)
+        self._waiting[line].add(origin, job)
         self._start_jobs()
         try:
             return await done
         except asyncio.CancelledError:
             # Its place in the queue is free; one that runs is not in the queue any more.
-            self._waiting[priority].remove(origin, job)
+            self._waiting[line].remove(origin, job)
             raise
 
     @property
     def _n_waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
+
+    @property
+    def _n_busy(self) -> int:
+        return sum(worker.busy_since_s is not None for worker in self._workers)
 
     def _is_full_for(self, origin: Origin) -> bool:
         """Whoever has nothing in a full queue gets one place all the same."""
@@ -209,22 +253,27 @@ class Engine:
             turns.has(origin) for turns in self._waiting.values()
         )
 
-    def _next(self) -> _Job | None:
-        return next((turns.pop() for turns in self._waiting.values() if turns), None)
+    def _next(self, lines: Sequence[_Line]) -> tuple[_Line, _Job] | None:
+        for line in lines:
+            while self._waiting[line]:
+                job = self._waiting[line].pop()
+                if not job.done.done():
+                    return line, job
+        return None
 
     def _start_jobs(self) -> None:
+        for worker in self._workers:
+            if worker.busy_since_s is None and (taken := self._next(worker.lines)) is not None:
+                self._start(*taken, worker)
+
+    def _start(self, line: _Line, job: _Job, worker: _Worker) -> None:
+        worker.busy_since_s = time.monotonic()
         loop = asyncio.get_running_loop()
-        while self._idle and (job := self._next()) is not None:
-            if job.done.cancelled():
-                continue
-            worker = heapq.heappop(self._idle)
-            worker.busy_since_s = time.monotonic()
-            running = loop.run_in_executor(worker.executor, job.work, worker)
-            running.add_done_callback(partial(self._finish, job, worker))
+        running = loop.run_in_executor(worker.thread(line), job.work, worker)
+        running.add_done_callback(partial(self._finish, job, worker))
 
     def _finish(self, job: _Job, worker: _Worker, finished: "asyncio.Future[Any]") -> None:
         worker.busy_since_s = None
-        heapq.heappush(self._idle, worker)
         error = finished.exception()
         if not job.done.done():
             if error is None:
@@ -234,10 +283,12 @@ class Engine:
         self._start_jobs()
 
     def _embed_or_split(self, text: str, prefix: str, worker: _Worker) -> Passage | list[Span]:
-        """On the worker's thread: the vector of a short text, the spans of a long one."""
+        """On the worker's thread: the vector of a text that fits it, the spans of another one."""
         tokens = self._model.tokens(prefix + text)
-        if len(tokens) <= self._spec.window_tokens:
+        if len(tokens) <= worker.max_tokens:
             return Passage(0, len(text), self._vector(tokens, worker))
+        if len(tokens) <= self._spec.window_tokens:
+            return [Span(0, len(text))]
         n_special = self._n_special_tokens
         return split(
             text,
@@ -253,21 +304,32 @@ class Engine:
         return Passage(span.start, span.end, self._vector(tokens, worker))
 
     def _vector(self, tokens: Sequence[int], worker: _Worker) -> Vector:
-        """On the worker's thread. A text that is alone gets all cores, one among many gets one.
+        """On the worker's thread. A short text that is alone gets all free cores, any other one.
 
-        Only the first worker ever uses more than one: with a second team of threads OpenMP counts
-        more threads than cores, hardly spins at all, and every text takes a third longer.
+        Two threads wait for each other a hundred times in a text: where others want the cores,
+        they take ten times as long as one (p50 196 ms and 23 ms of a query, load 18).
+
+        Only the reserved worker ever uses more than one: with a second team of threads OpenMP
+        counts more threads than cores, hardly spins at all, and every text takes a third longer.
         """
         if worker.context is None:  # a further core's costs memory only once it is needed
-            worker.context = self._model.new_context(self._spec.window_tokens, self._spec.pooling)
-        is_first_and_alone = worker.number == 0 and len(self._idle) == self._threads - 1
-        n_threads = self._threads if is_first_and_alone and not self._n_waiting else 1
+            worker.context = self._model.new_context(worker.max_tokens, self._spec.pooling)
+        is_alone = worker.is_reserved and self._n_busy <= 1 and not self._n_waiting
+        n_threads = min(self._threads, cores.n_unwanted()) if is_alone else 1
         begun_s = time.perf_counter()
         vector = _embedded(worker.context, tokens, n_threads)
         worker.embedding_s += time.perf_counter() - begun_s
         worker.n_embedded += 1
         worker.n_tokens += len(tokens)
         return vector
+
+
+def _line(priority: Priority, *, is_short: bool) -> _Line:
+    if priority is Priority.BULK:
+        return _Line.BULK
+    if priority is Priority.QUERY:
+        return _Line.SHORT_QUERY if is_short else _Line.QUERY
+    return _Line.SHORT_STORE if is_short else _Line.STORE
 
 
 class _Cache:

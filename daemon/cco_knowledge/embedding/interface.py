@@ -8,7 +8,7 @@ from cco_knowledge.types import ModelIdentity, Passage, Vector
 
 
 class Priority(IntEnum):
-    """Who goes first when texts wait; within one priority the first come."""
+    """Who goes first when texts wait; within one priority callers take turns."""
 
     QUERY = 0
     STORE = 1

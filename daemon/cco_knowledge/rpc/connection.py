@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from http import HTTPStatus
 from typing import Protocol
 
 from cco_knowledge.errors import Overloaded, Unauthorized
-from cco_knowledge.rpc import http
 from cco_knowledge.rpc.caller import Caller, Gate
 from cco_knowledge.rpc.dispatch import Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
+from cco_knowledge.rpc.late_http import LateHttp
 from cco_knowledge.rpc.ndjson import NdjsonConnection
 from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.peer import Peer, has_hung_up, peer_of
@@ -27,6 +28,8 @@ _RECEIVE_BYTES = 64 << 10
 """At once from one connection, and all in all in one turn of the event loop, but for
 `_LEAST_BYTES` of each: a request of usual size comes at once, and floods make no turn long."""
 _LEAST_BYTES = 4 << 10
+
+_log = logging.getLogger(__name__)
 
 
 class _Framing(Protocol):
@@ -43,7 +46,7 @@ class Peers:
     """What all connections share."""
 
     dispatcher: Dispatcher
-    http: "http.HttpServer"
+    http: LateHttp
     gate: Gate
     max_connections: int
     connections: "dict[asyncio.BaseTransport, Connection]" = field(default_factory=dict)
@@ -139,6 +142,7 @@ class Connection(asyncio.BufferedProtocol):
         self._http_progress = Progress.IDLE
         self._has_begun_next = False
         self._transport: asyncio.Transport | None = None
+        self._beginning: asyncio.Task[None] | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -250,9 +254,27 @@ class Connection(asyncio.BufferedProtocol):
             return NdjsonConnection(
                 self._transport, self._peers.dispatcher, self._stall, self._caller
             )
-        framing = self._peers.http.protocol(self._peer, self.origin)
-        framing.connection_made(self._transport)
-        return framing
+        self._transport.pause_reading()
+        self._http_progress = Progress.READING
+        self._beginning = asyncio.create_task(self._begin_http(self._transport, data))
+        return None
+
+    async def _begin_http(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Nothing is read until HTTP is there to hear it."""
+        try:
+            http = await self._peers.http.server()
+        except ImportError as error:
+            _log.error("HTTP needs a restart, since it cannot be loaded: %s", error)
+            transport.abort()
+            return
+        if transport.is_closing():
+            return
+        self._http_progress = Progress.IDLE
+        self._framing = http.protocol(self._peer, self.origin)
+        self._framing.connection_made(transport)
+        self._hear_http()
+        transport.resume_reading()
+        self._framing.data_received(data)
 
     def _refuse_for_now(self, transport: asyncio.Transport) -> None:
         """In the framing of what has come already; a peer that has sent nothing gets a line."""
@@ -268,10 +290,19 @@ class Connection(asyncio.BufferedProtocol):
         self, transport: asyncio.Transport, error: WireError, status: HTTPStatus, *, is_http: bool
     ) -> None:
         body = self._peers.dispatcher.refuse(error, Arrival(self._caller, 0))
-        transport.write(http.refusal(status, body) if is_http else body + b"\n")
+        transport.write(_http_refusal(status, body) if is_http else body + b"\n")
         transport.close()
 
     @property
     def _caller(self) -> Caller:
         """A new one: who has not presented anything yet."""
         return Caller(self._peers.gate, self._peer, self.origin)
+
+
+def _http_refusal(status: HTTPStatus, body: bytes) -> bytes:
+    """A whole HTTP response for a peer that never gets as far as a request."""
+    head = (
+        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

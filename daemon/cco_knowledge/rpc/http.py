@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -17,22 +16,12 @@ from cco_knowledge.rpc import envelope
 from cco_knowledge.rpc.caller import Caller, Gate
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
+from cco_knowledge.rpc.late_http import Health, OnProgress
 from cco_knowledge.rpc.ndjson import too_large, too_much_unanswered
 from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.peer import Peer
 from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.turns import Origin
-
-OnProgress = Callable[[asyncio.BaseTransport | None, Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    is_alive: Callable[[], bool]
-    """The loop aside: whether all that works behind it moves."""
-    is_ready: Callable[[], bool]
-    is_full: Callable[[], bool]
-    """Whether stores are refused, for want of room."""
 
 
 class HttpServer(web.Server):
@@ -202,15 +191,6 @@ class _Handler(RequestHandler):
         response = _error(status, error if is_their_fault or exc is None else to_wire(exc))
         response.force_close()
         return response
-
-
-def refusal(status: HTTPStatus, body: bytes) -> bytes:
-    """A whole HTTP response for a peer that never gets as far as a request."""
-    head = (
-        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
 
 
 def _request(

@@ -241,7 +241,7 @@ class Embedded(TypedDict):
 
 
 class Queue(TypedDict):
-    threads: Annotated[int, about("Texts that are embedded at the same time.")]
+    threads: Annotated[int, about("Texts that are embedded at the same time, beside a short one.")]
     queued: Annotated[int, about("Passages that wait or are worked on.")]
     cache_size: Annotated[int, about("Vectors kept for texts that come again.")]
     cache_hits: Annotated[int, about("Passages that were found there.")]
