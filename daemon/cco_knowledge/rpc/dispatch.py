@@ -84,10 +84,10 @@ class Dispatcher:
                 message = envelope.parse(raw)
         except (Unauthorized, WireError) as error:
             return self.refuse(to_wire(error), arrival)
+        if not message.is_batch:  # a task of its own would cost as much as a ping
+            return await self._part(message.parts[0], arrival)
         answers = await asyncio.gather(*(self._part(part, arrival) for part in message.parts))
-        return envelope.joined(
-            [answer for answer in answers if answer is not None], is_batch=message.is_batch
-        )
+        return envelope.joined([answer for answer in answers if answer is not None])
 
     async def _part(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
         if isinstance(part, WireError):

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -61,6 +61,11 @@ class LanceReads:
         """Learn what searches may leave out, because no row has it."""
         self._has_passages = await self._table.count_rows(_HAS_PASSAGES) > 0
         self._has_superseded = await self._table.count_rows(_IS_SUPERSEDED) > 0
+
+    async def version(self) -> Hashable:
+        """With the table's handle: a version that was taken back comes again, behind another."""
+        with translated("read"):
+            return self._table, await self._table.version()
 
     @_in_turn
     async def nearest(self, vector: Vector, filters: Filters, limit: int) -> list[Match]:
