@@ -41,9 +41,9 @@ from cco_knowledge.vectors import mean
 _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
-_FOUND_BYTES = 4 << 20
-"""Some 150 searches: an agent that asks again waits for neither the model nor the table."""
-_READ_BYTES = 1 << 20
+_FOUND_BYTES = 2 << 20
+"""Some 60 searches: an agent that asks again waits for neither the model nor the table."""
+_READ_BYTES = 1 << 19
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")

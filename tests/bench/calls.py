@@ -1,6 +1,7 @@
 """The small calls: get, query, count, ping; through the client, in turn with bare reads."""
 
 import itertools
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -10,17 +11,19 @@ from bench.stand import PROJECTS, Options, stand
 
 
 def run(options: Options) -> dict[str, Any]:
-    n = options.count(1_000, 100)
     with stand(options) as measured, Bare(measured.table_folder) as bare:
         knowledge = measured.knowledge
-        ids = [entry.id for entry in knowledge.query(limit=1_000, order_by="id").results]
+        ids = measured.ids(options.count(1_000, 100))
+        n = len(ids)
+        first_id, any_id = iter(ids).__next__, itertools.cycle(ids).__next__
+        random_source = random.Random(options.seed)
         projects = itertools.cycle(f"project-{number}" for number in range(PROJECTS))
-        next_id = itertools.cycle(ids).__next__
         calls: dict[str, Callable[[], object]] = {
             "ping": knowledge.ping,
-            "get": lambda: knowledge.get([next_id()]),
-            "bare_get": lambda: bare.get(next_id()),
-            "get_10": lambda: knowledge.get([next_id() for _ in range(10)]),
+            "get": lambda: knowledge.get([first_id()]),
+            "bare_get": lambda: bare.get(any_id()),
+            "get_again": lambda: knowledge.get([ids[0]]),
+            "get_10": lambda: knowledge.get(random_source.sample(ids, min(10, n))),
             "query_20": lambda: knowledge.query(limit=20, project_id=next(projects)),
             "count": lambda: knowledge.query(limit=1, project_id=next(projects)).total,
             "status": knowledge.status,

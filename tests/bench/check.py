@@ -49,17 +49,16 @@ def check(measure: Measure, parts: Sequence[str], file: Path) -> tuple[dict[str,
 
 
 def record(measure: Measure, parts: Sequence[str], file: Path) -> dict[str, Any]:
-    """The median of five runs, with the least and the most."""
-    reports = [measure(parts) for _ in range(_RUNS)]
-    runs = [ratios_of(report) for report in reports]
-    ratios = {
-        name: {
-            "median": statistics.median(run[name] for run in runs),
-            "least": min(run[name] for run in runs),
-            "most": max(run[name] for run in runs),
-        }
-        for name in runs[0]
-    }
-    facts = {key: reports[-1][key] for key in ("machine", "versions", "revision", "options")}
-    file.write_text(json.dumps({**facts, "runs": _RUNS, "ratios": ratios}, indent=1) + "\n")
-    return reports[-1]
+    """One run more, of which the last five are kept: their medians, the least and the most."""
+    report = measure(parts)
+    runs = json.loads(file.read_text("utf-8"))["runs"] if file.exists() else []
+    runs = [*runs, ratios_of(report)][-_RUNS:]
+    ratios = {name: _spread([run[name] for run in runs if name in run]) for name in runs[-1]}
+    facts = {key: report[key] for key in ("machine", "versions", "revision", "options")}
+    kept = {**facts, "ratios": ratios, "runs": runs}
+    file.write_text(json.dumps(kept, indent=1) + "\n")
+    return report
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}

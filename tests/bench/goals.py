@@ -44,6 +44,7 @@ GOALS: Sequence[Goal] = (
     Goal("new query, hybrid, p95", "searches.ms.hybrid.p95", 50, "ms"),
     Goal("the same query again, p50", "searches.ms.again.p50", 3, "ms"),
     Goal("`get` over NDJSON, p50", "wire.ndjson_ms.get.p50", 1, "ms"),
+    Goal("the same `get` again, p50", "wire.ndjson_ms.get_again.p50", 1, "ms"),
     Goal("`ping` over NDJSON, p50", "wire.ndjson_ms.ping.p50", 0.2, "ms"),
     Goal("store one of 30 words, p50", "writes.single.30.ms.p50", 30, "ms"),
     Goal("store one of 30 words, p95", "writes.single.30.ms.p95", 50, "ms"),
@@ -92,6 +93,8 @@ def _judged(goal: Goal, measured: float | None) -> dict[str, Any]:
     return {
         "what": goal.what,
         "goal": goal.in_words(),
+        "limit": goal.limit,
+        "least": goal.least,
         "measured": measured,
         "held": None if measured is None else goal.holds(measured, goal.limit),
     }

@@ -15,7 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import calls, check, clients, importing, memory, rest, searches, start, wire, writes
+from bench import (
+    calls,
+    check,
+    clients,
+    importing,
+    limits,
+    memory,
+    page,
+    plots,
+    rest,
+    searches,
+    start,
+    wire,
+    writes,
+)
 from bench.goals import judged
 from bench.machine import machine, revision, versions
 from bench.stand import Options
@@ -33,6 +47,7 @@ PARTS: Mapping[str, Run] = {
     "clients": clients.run,
     "rest": rest.run,
     "importing": importing.run,
+    "limits": limits.run,
 }
 SHORT_ENTRIES = 1_000
 
@@ -40,6 +55,11 @@ SHORT_ENTRIES = 1_000
 def main() -> None:
     chosen = _arguments()
     tune_allocator()
+    if chosen.page:
+        report = page.merged([json.loads(file.read_text("utf-8")) for file in chosen.page])
+        page.write(report)
+        _draw(report, page.KEPT.parent)
+        return
     options = Options(Path(), chosen.entries, chosen.seed, chosen.short)
 
     def measure(parts: Sequence[str]) -> dict[str, Any]:
@@ -56,8 +76,17 @@ def main() -> None:
     sys.stdout.write(text)
     if chosen.report:
         chosen.report.write_text(text)
+    if chosen.plots:
+        _draw(report, chosen.plots)
     if not is_well:
         sys.exit(f"Worse than recorded, twice: {report['check']['worse_again']}")
+
+
+def _draw(report: dict[str, Any], folder: Path) -> None:
+    try:
+        plots.draw(report, folder)
+    except ModuleNotFoundError as error:
+        sys.exit(f"No pictures: {error}. It comes with `pip install cco-knowledge[bench]`.")
 
 
 def measured(parts: Sequence[str], options: Options) -> dict[str, Any]:
@@ -91,7 +120,17 @@ def _arguments() -> argparse.Namespace:
         "--check", type=Path, metavar="FILE", help="fail where ratios are worse than recorded"
     )
     parser.add_argument(
-        "--record", type=Path, metavar="FILE", help="measure five times, record the ratios"
+        "--record", type=Path, metavar="FILE", help="add the ratios to the last ones that are kept"
+    )
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="draw the report; needs the extra `bench`"
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing: put these reports into docs/KNOWLEDGE_PERFORMANCE_REPORT.md",
     )
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - {*PARTS, "all"}:

@@ -47,6 +47,18 @@ class Stand:
     def table_folder(self) -> Path:
         return self.home / "knowledge"
 
+    def ids(self, n: int) -> list[str]:
+        """Of so many entries, or of all if there are fewer."""
+        ids: list[str] = []
+        cursor = None
+        while len(ids) < n:
+            page = self.knowledge.query(limit=min(n, 1_000), order_by="id", cursor=cursor)
+            ids += [entry.id for entry in page.results]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return ids[:n]
+
 
 @contextmanager
 def stand(options: Options, entries: int | None = None) -> Iterator[Stand]:

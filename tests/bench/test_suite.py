@@ -1,6 +1,7 @@
 """The suite's own arithmetic, and one part of it in earnest."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import calls, check, goals
+from bench import calls, check, goals, page
 from bench.figures import disk_mb, ratio, spread
 from bench.run import PARTS
 from bench.stand import Options
@@ -72,11 +73,12 @@ class _Measured:
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     file = tmp_path / "recorded.json"
-    check.record(_Measured(*({"a": 1.0 + at / 10, "b": 2.0} for at in range(5))), ["one"], file)
+    for at in range(-3, 5):
+        check.record(_Measured({"a": 1.0 + at / 10, "b": 2.0}), ["one"], file)
     return file
 
 
-def test_a_record_is_the_median_of_five_runs_with_their_spread(recorded: Path) -> None:
+def test_a_record_is_the_median_of_the_last_five_runs_with_their_spread(recorded: Path) -> None:
     ratios = json.loads(recorded.read_text())["ratios"]
     assert ratios["one.a"] == {"median": 1.2, "least": 1.0, "most": 1.4}
 
@@ -106,3 +108,27 @@ def test_a_part_measures_a_daemon_beside_the_baseline(folder: Path) -> None:
     told = calls.run(Options(folder, entries=20, short=True))
     assert told["ms"]["get"]["n"] == told["ms"]["bare_get"]["n"] > 0
     assert told["ratios"]["get_to_bare"] > 0
+
+
+def test_the_page_shows_the_report_that_is_kept() -> None:
+    text = page.PAGE.read_text("utf-8")
+    report = json.loads(page.KEPT.read_text("utf-8"))
+    assert page.with_figures(text, report) == text
+
+
+def test_every_place_of_the_page_is_known_and_every_picture_there() -> None:
+    text = page.PAGE.read_text("utf-8")
+    assert set(re.findall(r"<!-- figures: ([\w ]+) -->", text)) == page.PLACES.keys()
+    assert text.count("<!-- end -->") == len(page.PLACES)
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert pictures
+    assert all((page.PAGE.parent / picture).is_file() for picture in pictures)
+
+
+def test_parts_that_were_measured_apart_are_one_report() -> None:
+    one = {"machine": "a", "parts": {"rest": {"percent_of_a_core": 0.1}}, "goals": []}
+    other = {"machine": "b", "parts": {"start": {"ready_s": {"p50": 9.0}}}, "goals": []}
+    both = page.merged([one, other])
+    assert both["machine"] == "a"
+    held = {judged["what"]: judged["held"] for judged in both["goals"]}
+    assert (held["CPU at rest"], held["ready after process start"]) == (True, False)
