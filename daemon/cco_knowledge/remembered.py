@@ -14,7 +14,7 @@ class Remembered(Generic[_V]):
     """The last used answers of one state; those of an older one are never given again."""
 
     def __init__(self, max_bytes: int, size_bytes: Callable[[_V], int]) -> None:
-        """An answer that would take more than a quarter of `max_bytes` is not kept."""
+        """What would take more than a quarter of `max_bytes`, with its question, is not kept."""
         self._max_bytes = max_bytes
         self._size_bytes = size_bytes
         self._state: Hashable = None
@@ -42,7 +42,7 @@ class Remembered(Generic[_V]):
         return found
 
     def _keep(self, question: Hashable, found: _V) -> None:
-        n_bytes = self._size_bytes(found)
+        n_bytes = self._size_bytes(found) + len(repr(question))
         if question in self._answers or n_bytes > self._max_bytes // 4:
             return
         self._answers[question] = found, n_bytes

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.bare import CORES, Bare
 from bench.figures import ms, spent, spread
-from bench.stand import Options, Stand, stand
+from bench.stand import QUERY_WORDS, Options, Stand, stand
 from bench.texts import texts
 from cco_knowledge_client import KnowledgeClient, KnowledgeError
 
@@ -26,6 +26,8 @@ def run(options: Options) -> dict[str, Any]:
     seconds = options.count(20, 6)
     by_number: dict[str, Any] = {}
     with stand(options) as measured, Bare(measured.table_folder) as bare:
+        for query in texts(20, words=QUERY_WORDS, seed=options.seed):  # what only the first pay
+            measured.knowledge.search(query)
         for number in numbers:
             rates = [_bare_rate(bare, options.seed + number, seconds / 4)]
             by_number[str(number)] = _mixed(measured, number, seconds, options.seed)

@@ -40,7 +40,7 @@ async def test_what_is_found_while_the_state_changes_is_not_kept() -> None:
 
 
 async def test_the_one_that_was_used_longest_ago_goes_first() -> None:
-    remembered, asked = Remembered[str](100, len), list[str]()
+    remembered, asked = Remembered[str](4 * 28, len), list[str]()  # four with their questions
     for question in "abcd":
         await remembered.answer(question, 1, _finds(question * 25, []))
     await remembered.answer("a", 1, _finds("", asked))
@@ -52,8 +52,9 @@ async def test_the_one_that_was_used_longest_ago_goes_first() -> None:
     assert asked == ["b again"]
 
 
-async def test_a_large_answer_is_not_kept() -> None:
-    remembered, asked = Remembered[str](100, len), list[str]()
-    for _ in range(2):
-        await remembered.answer("q", 1, _finds("x" * 26, asked))
-    assert len(asked) == 2
+async def test_a_large_answer_or_question_is_not_kept() -> None:
+    for question, answer in (("q", "x" * 26), ("q" * 26, "x")):
+        remembered, asked = Remembered[str](100, len), list[str]()
+        for _ in range(2):
+            await remembered.answer(question, 1, _finds(answer, asked))
+        assert len(asked) == 2
