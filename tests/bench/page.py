@@ -17,6 +17,14 @@ KEPT = _ROOT / "docs/performance/report.json"
 
 _MARKED = re.compile(r"(<!-- figures: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NOTHING = "Not measured yet."
+_PICTURES = {
+    "goals": "Each figure as a share of its limit",
+    "memory": "Memory over time",
+    "searches": "Searches by kind",
+    "calls": "Small calls by kind",
+    "clients": "Clients and operations a second",
+}
+"""By the place that they stand in, of which `plots.py` makes a file of the same name."""
 
 Report = Mapping[str, Any]
 
@@ -26,6 +34,8 @@ def with_figures(page: str, report: Report) -> str:
 
     def filled(place: re.Match[str]) -> str:
         lines = PLACES[place[2]](report)
+        if lines and place[2] in _PICTURES:
+            lines += ["", f"![{_PICTURES[place[2]]}](performance/{place[2]}.svg)"]
         return place[1] + "\n" + "\n".join(lines or [_NOTHING]) + "\n\n" + place[3]
 
     return _MARKED.sub(filled, page)
@@ -72,6 +82,7 @@ def _machine(report: Report) -> list[str]:
         f"{hardware}, {on['system']} {on['kernel']}.",
         f"{packages}.",
         f"Revision `{report['revision']}`, {options['entries']:,} entries, seed {options['seed']}.",
+        f"When it began, {on['load_1_min']} other processes wanted a core (load over a minute).",
     ]
 
 

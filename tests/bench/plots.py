@@ -20,7 +20,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
     folder.mkdir(exist_ok=True)
     drawn = []
     with plt.rc_context(_PLAIN):
-        for name, (part, paint) in _PICTURES.items():
+        for name, (part, paint) in PICTURES.items():
             if part and part not in report["parts"]:
                 continue
             figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
@@ -83,7 +83,7 @@ def _memory(part: Report, axes: Any) -> None:
     axes.legend()
 
 
-_PICTURES: Mapping[str, tuple[str, Callable[[Report, Any], None]]] = {
+PICTURES: Mapping[str, tuple[str, Callable[[Report, Any], None]]] = {
     "goals": ("", _goals),
     "searches": ("searches", _latencies),
     "calls": ("calls", _latencies),

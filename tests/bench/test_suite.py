@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import calls, check, goals, page
+from bench import calls, check, goals, page, plots
 from bench.figures import disk_mb, ratio, spread
 from bench.run import PARTS
 from bench.stand import Options
@@ -121,7 +121,7 @@ def test_every_place_of_the_page_is_known_and_every_picture_there() -> None:
     assert set(re.findall(r"<!-- figures: ([\w ]+) -->", text)) == page.PLACES.keys()
     assert text.count("<!-- end -->") == len(page.PLACES)
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert pictures
+    assert {Path(picture).stem for picture in pictures} <= plots.PICTURES.keys()
     assert all((page.PAGE.parent / picture).is_file() for picture in pictures)
 
 
