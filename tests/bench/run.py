@@ -135,6 +135,8 @@ def _arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - {*PARTS, "all"}:
         parser.error(f"There is no part {', '.join(sorted(unknown))}.")
+    if chosen.check and not chosen.check.exists():
+        parser.error(f"Nothing is recorded: scripts/bench --short --record {chosen.check}")
     if not chosen.parts and (chosen.check or chosen.record):
         chosen.parts = list(check.PARTS)
     elif not chosen.parts or "all" in chosen.parts:
