@@ -63,7 +63,7 @@ def main() -> None:
     options = Options(Path(), chosen.entries, chosen.seed, chosen.short)
 
     def measure(parts: Sequence[str]) -> dict[str, Any]:
-        return measured(parts, options)
+        return measured(parts, options, chosen.report)
 
     is_well = True
     if chosen.record:
@@ -72,10 +72,7 @@ def main() -> None:
         report, is_well = check.check(measure, chosen.parts, chosen.check)
     else:
         report = measure(chosen.parts)
-    text = json.dumps(report, indent=1) + "\n"
-    sys.stdout.write(text)
-    if chosen.report:
-        chosen.report.write_text(text)
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
     if chosen.plots:
         _draw(report, chosen.plots)
     if not is_well:
@@ -89,8 +86,8 @@ def _draw(report: dict[str, Any], folder: Path) -> None:
         sys.exit(f"No pictures: {error}. It comes with `pip install cco-knowledge[bench]`.")
 
 
-def measured(parts: Sequence[str], options: Options) -> dict[str, Any]:
-    """A report of these parts, each measured in turn."""
+def measured(parts: Sequence[str], options: Options, kept: Path | None) -> dict[str, Any]:
+    """A report of these parts, each measured in turn; so far as it is, it is in `kept`."""
     folder = Path(tempfile.mkdtemp(prefix="kb-", dir="/tmp"))  # short, for the sockets
     report: dict[str, Any] = {
         "machine": machine(),
@@ -103,10 +100,13 @@ def measured(parts: Sequence[str], options: Options) -> dict[str, Any]:
         for part in parts:
             begun = time.monotonic()
             report["parts"][part] = PARTS[part](replace(options, folder=folder))
+            report["goals"] = judged(report["parts"])
+            if kept:
+                kept.write_text(json.dumps(report, indent=1) + "\n")
             sys.stderr.write(f"{part}: {time.monotonic() - begun:.0f} s\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return report | {"goals": judged(report["parts"])}
+    return report
 
 
 def _arguments() -> argparse.Namespace:
@@ -115,7 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--entries", type=int, help="in the store; default: 10,000, short 1,000")
     parser.add_argument("--short", action="store_true", help="fewer samples of everything")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", type=Path, help="write the JSON there too")
+    parser.add_argument("--report", type=Path, help="write it there too, after each part")
     parser.add_argument(
         "--check", type=Path, metavar="FILE", help="fail where ratios are worse than recorded"
     )
