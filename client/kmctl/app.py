@@ -34,6 +34,7 @@ _COMMANDS = {
     "scrub": "upkeep:scrub",
     "jobs": "jobs:jobs",
     "eval": "evaluating:eval_",
+    "bench": "bench:bench",
     "logs": "logs:logs",
     "doctor": "doctor:doctor",
     "bugreport": "bugreport:bugreport",

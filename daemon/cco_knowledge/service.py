@@ -14,7 +14,9 @@ from cco_knowledge.drafting import Drafting, NewEntry
 from cco_knowledge.embedding.interface import Embedder, Priority
 from cco_knowledge.errors import Conflict, InvalidInput, KnowledgeError, NotFound
 from cco_knowledge.redaction import Fields, Redaction
+from cco_knowledge.remembered import Remembered, bytes_of_entries
 from cco_knowledge.search.context import Context, pack
+from cco_knowledge.search.newest import newest, with_newest
 from cco_knowledge.search.searcher import Found, Hit, Mode, Searcher
 from cco_knowledge.store.filters import PageStart
 from cco_knowledge.store.interface import Draft, Page, Store, Stored
@@ -41,6 +43,9 @@ from cco_knowledge.vectors import mean
 _EMBEDDED_AT_ONCE = 8
 _COMPARED_AT_ONCE = 2
 _CONTEXT_HITS = 50
+_FOUND_BYTES = 2 << 20
+"""Some 60 searches: an agent that asks again waits for neither the model nor the table."""
+_READ_BYTES = 1 << 19
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -82,6 +87,8 @@ class KnowledgeService:
         self.drafting = drafting
         self.extra_types = extra_types
         self._updating = WeakValueDictionary[str, asyncio.Lock]()
+        self._found = Remembered[Found](_FOUND_BYTES, _size_bytes)
+        self._read = Remembered[list[Entry]](_READ_BYTES, bytes_of_entries)
         self._limited: dict[frozenset[str], KnowledgeService] = {}
 
     def limited_to(self, projects: Sequence[str] | None) -> "KnowledgeService":
@@ -178,13 +185,20 @@ class KnowledgeService:
         mode: Mode,
         explain: bool,
     ) -> Found:
-        found = await self._searcher.search(
-            query, filters, limit=limit, threshold=threshold, mode=mode
-        )
-        return await self._with_newest(await self._searcher.explained(found) if explain else found)
+        async def find() -> Found:
+            found = await self._searcher.search(
+                query, filters, limit=limit, threshold=threshold, mode=mode
+            )
+            explained = await self._searcher.explained(found) if explain else found
+            return await with_newest(self._store, explained)
+
+        asked = (query, filters, limit, threshold, mode, explain, self._searcher.n_calibrated)
+        return await self._found.answer(asked, await self._store.version(), find)
 
     async def related(self, entry_id: str, filters: Filters, limit: int) -> Found:
-        return await self._with_newest(await self._searcher.related(entry_id, filters, limit))
+        return await with_newest(
+            self._store, await self._searcher.related(entry_id, filters, limit)
+        )
 
     async def context(self, task: str, filters: Filters, token_budget: int) -> Context:
         """Only what answers the task; nothing, where nothing does."""
@@ -224,11 +238,15 @@ class KnowledgeService:
         page = await self._store.query(
             filters, order_by=order_by, descending=descending, limit=limit, start=start
         )
-        return replace(page, entries=await self._newest(page.entries))
+        return replace(page, entries=await newest(self._store, page.entries))
 
     async def get(self, ids: Sequence[str]) -> tuple[list[Entry], list[str]]:
         """The entries that exist, and the ids that do not, both in the order asked."""
-        entries = await self._newest(await self._store.get(ids))
+
+        async def read() -> list[Entry]:
+            return await newest(self._store, await self._store.get(ids))
+
+        entries = await self._read.answer(tuple(ids), await self._store.version(), read)
         found = {entry.id for entry in entries}
         return entries, [entry_id for entry_id in dict.fromkeys(ids) if entry_id not in found]
 
@@ -336,30 +354,6 @@ class KnowledgeService:
 
         return await each(drafts, similar, at_once=_COMPARED_AT_ONCE)
 
-    async def _with_newest(self, found: Found) -> Found:
-        entries = await self._newest([hit.entry for hit in found.hits])
-        hits = [
-            replace(hit, embedded=replace(hit.embedded, entry=entry))
-            for hit, entry in zip(found.hits, entries, strict=True)
-        ]
-        return replace(found, hits=hits)
-
-    async def _newest(self, entries: Sequence[Entry]) -> list[Entry]:
-        """With `superseded_by` at the end of each chain of successors."""
-        following: dict[str, str | None] = {}
-        unknown = {entry.superseded_by for entry in entries if entry.superseded_by}
-        while unknown:
-            known = {e.id: e.superseded_by for e in await self._store.get(sorted(unknown))}
-            following.update({entry_id: known.get(entry_id) for entry_id in unknown})
-            unknown = {one for one in known.values() if one and one not in following}
-
-        def newest(entry_id: str | None) -> str | None:
-            while entry_id and following.get(entry_id):
-                entry_id = following[entry_id]
-            return entry_id
-
-        return [replace(entry, superseded_by=newest(entry.superseded_by)) for entry in entries]
-
     async def _draft(self, new: NewEntry, priority: Priority) -> tuple[Draft, list[Redaction]]:
         self._check_type(new.type)
         return await self.drafting.draft(new, priority)
@@ -374,6 +368,11 @@ class KnowledgeService:
             f"{', '.join(listed)}, and those of migrated entries.",
             field="type",
         )
+
+
+def _size_bytes(found: Found) -> int:
+    n_vectors = sum(len(hit.embedded.passages) for hit in found.hits)
+    return bytes_of_entries([hit.entry for hit in found.hits]) + 2_000 * n_vectors
 
 
 async def _each(

@@ -137,10 +137,11 @@ def test_cache_hits_are_visible(daemon: Daemon) -> None:
         return embedding
 
     daemon.call("knowledge.search", {"query": "seen once"})
+    # Its answer is remembered too, hence another limit below.
     # The daemon's own probes, which it embeds after the start, count as well.
     wait_until(lambda: facts()["cache_size"] > len(PROBES))
     before = facts()
-    daemon.call("knowledge.search", {"query": "seen once"})
+    daemon.call("knowledge.search", {"query": "seen once", "limit": 5})
     after = facts()
     assert after["cache_hits"] == before["cache_hits"] + 1
     assert after["cache_misses"] == before["cache_misses"]

@@ -44,7 +44,7 @@ def test_every_command_of_the_contract_is_there() -> None:
         "start stop restart status health version call store search context query get update "
         "delete stats cleanup export import migrate eval model config service hooks mcp discover "
         "metrics top doctor logs completion bugreport backup restore optimize verify jobs token "
-        "scrub"
+        "scrub bench"
     )
     assert {path[0] for path in ALL_COMMANDS} == set(names.split())
     assert {path for path in ALL_COMMANDS if len(path) == 2} == {
@@ -134,6 +134,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], command: Any) -> None:
         ("delete", "x"),
         ("stats",),
         ("metrics",),
+        ("bench",),
         ("top",),
         ("cleanup", "--dry-run"),
         ("call", "system.ping"),

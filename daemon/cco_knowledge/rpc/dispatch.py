@@ -85,12 +85,12 @@ class Dispatcher:
         except (Unauthorized, WireError) as error:
             return self.refuse(to_wire(error), arrival)
         first, *further = message.parts
+        if not message.is_batch:  # a task of its own would cost as much as a ping
+            return await self._part(first, arrival)
         answers = await asyncio.gather(
             self._part(first, arrival), *(self._in_turn(part, arrival) for part in further)
         )
-        return envelope.joined(
-            [answer for answer in answers if answer is not None], is_batch=message.is_batch
-        )
+        return envelope.joined([answer for answer in answers if answer is not None])
 
     async def _in_turn(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
         await self._intake.small_turn()

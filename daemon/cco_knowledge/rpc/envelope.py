@@ -69,11 +69,9 @@ def notification(method: str, params: object) -> bytes:
     return _dumps({"jsonrpc": "2.0", "method": method, "params": params})
 
 
-def joined(responses: Sequence[bytes], *, is_batch: bool) -> bytes | None:
-    """What goes back for one message; None where nothing does."""
-    if not responses:
-        return None
-    return b"[" + b",".join(responses) + b"]" if is_batch else responses[0]
+def joined(responses: Sequence[bytes]) -> bytes | None:
+    """What goes back for a batch; None where nothing does."""
+    return b"[" + b",".join(responses) + b"]" if responses else None
 
 
 def _decode(raw: bytes) -> Any:

@@ -66,6 +66,7 @@ class Calibration:
         self._embedder = embedder
         self._probes: list[Vector] = []
         self._levels: _Levels | None = None
+        self.n_measured = 0
         self._measuring: _Measuring | None = None
 
     async def by_chance(self, filters: Filters, n_passing: int | None = None) -> float:
@@ -123,6 +124,7 @@ class Calibration:
                 if len(cosines) == _AT_LEAST:
                     so_far.set_result(_Levels.of(n_entries, cosines))
             self._levels = _Levels.of(n_entries, cosines)
+            self.n_measured += 1
         finally:
             so_far.cancel()  # in vain, unless this failed or was stopped: then nobody waits on
         return self._levels

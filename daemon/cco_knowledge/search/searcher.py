@@ -68,6 +68,11 @@ class Searcher:
         self._embedder = embedder
         self._calibration = Calibration(store, embedder)
 
+    @property
+    def n_calibrated(self) -> int:
+        """When this changes, other hits may count as answers, in the same store."""
+        return self._calibration.n_measured
+
     async def prepare(self) -> None:
         """Measure what chance finds, so that the first search need not wait for it."""
         with contextlib.suppress(KnowledgeError):  # the first search tries again, and is told

@@ -1,6 +1,6 @@
 """What the rest of the daemon knows of a store. All methods are safe to call concurrently."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -85,6 +85,10 @@ class Verified:
 
 
 class Store(Protocol):
+    async def version(self) -> Hashable:
+        """Another one after every change of what is stored; it may change without one."""
+        ...
+
     def check_takes_entries(self) -> None:
         """Before work is put into new entries or changed texts.
 

@@ -1,7 +1,7 @@
 """A store in which there are only some projects."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from cco_knowledge.errors import Unauthorized
@@ -31,6 +31,9 @@ class LimitedStore:
         self._store = store
         self._projects = tuple(sorted(projects))
         self._all = replace(ANY, project_ids=self._projects)
+
+    async def version(self) -> Hashable:
+        return await self._store.version()
 
     def check_takes_entries(self) -> None:
         self._store.check_takes_entries()

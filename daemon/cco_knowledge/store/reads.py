@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -68,6 +68,11 @@ class LanceReads:
         """Until then searches look for further passages as if there were any."""
         counted = int(await self._table.count_rows(HAS_VECTORS["passages"]))
         self._asking.n_long = counted + (self._asking.n_long or 0)
+
+    async def version(self) -> Hashable:
+        """With the table's handle: a version that was taken back comes again, behind another."""
+        with translated("read"):
+            return self._table, await self._table.version()
 
     @in_turn
     async def terms_of(self, found: Sequence[Match]) -> dict[str, str]:

@@ -94,8 +94,6 @@ def test_a_failure_of_a_request_without_a_usable_id_has_the_id_null() -> None:
 
 
 def test_nothing_is_joined_to_nothing() -> None:
-    assert envelope.joined([], is_batch=True) is None
-    assert envelope.joined([], is_batch=False) is None
-    assert envelope.joined([b"1", b"2"], is_batch=True) == b"[1,2]"
-    assert envelope.joined([b"1"], is_batch=True) == b"[1]"
-    assert envelope.joined([b"1"], is_batch=False) == b"1"
+    assert envelope.joined([]) is None
+    assert envelope.joined([b"1", b"2"]) == b"[1,2]"
+    assert envelope.joined([b"1"]) == b"[1]"

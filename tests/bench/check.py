@@ -1,0 +1,64 @@
+"""Ratios of a report against recorded ones: never a time, because machines differ."""
+
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PARTS = ("calls", "wire", "searches", "writes", "clients")
+"""Those that tell ratios. The larger one is, the more the daemon takes over its baseline."""
+_WORSE = 1.2
+_RUNS = 5
+
+Measure = Callable[[Sequence[str]], dict[str, Any]]
+"""A report of these parts."""
+
+
+def ratios_of(report: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        f"{part}.{name}": ratio
+        for part, figures in report["parts"].items()
+        for name, ratio in figures.get("ratios", {}).items()
+    }
+
+
+def worse(ratios: Mapping[str, float], recorded: Mapping[str, Any]) -> dict[str, float]:
+    """Those more than 20% above what is recorded, and by how much."""
+    return {
+        name: round(ratio / recorded[name]["median"], 3)
+        for name, ratio in ratios.items()
+        if name in recorded and ratio > _WORSE * recorded[name]["median"]
+    }
+
+
+def check(measure: Measure, parts: Sequence[str], file: Path) -> tuple[dict[str, Any], bool]:
+    """The report, and whether all ratios are as they were.
+
+    Parts that are not are measured once more: a ratio has to be worse twice.
+    """
+    recorded = json.loads(file.read_text("utf-8"))["ratios"]
+    report = measure(parts)
+    first = worse(ratios_of(report), recorded)
+    report["check"] = {"worse": first, "worse_again": {}}
+    if first:
+        again = measure(sorted({name.partition(".")[0] for name in first}))
+        second = worse(ratios_of(again), recorded)
+        report["check"]["worse_again"] = {name: second[name] for name in first if name in second}
+    return report, not report["check"]["worse_again"]
+
+
+def record(measure: Measure, parts: Sequence[str], file: Path) -> dict[str, Any]:
+    """One run more, of which the last five are kept: their medians, the least and the most."""
+    report = measure(parts)
+    runs = json.loads(file.read_text("utf-8"))["runs"] if file.exists() else []
+    runs = [*runs, ratios_of(report)][-_RUNS:]
+    ratios = {name: _spread([run[name] for run in runs if name in run]) for name in runs[-1]}
+    facts = {key: report[key] for key in ("machine", "versions", "revision", "options")}
+    kept = {**facts, "ratios": ratios, "runs": runs}
+    file.write_text(json.dumps(kept, indent=1) + "\n")
+    return report
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
