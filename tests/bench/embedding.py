@@ -18,8 +18,10 @@ import threading
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import model_cache
+from bench.stand import Options
 from bench.texts import texts
 from cco_knowledge.embedding.engine import Engine
 from cco_knowledge.embedding.interface import Priority
@@ -36,6 +38,15 @@ _PAUSE_S = 0.01
 _ROUNDS = 3
 
 _spec = resolve_model(DEFAULT_MODEL, model_cache.FOLDER)
+
+
+def run(options: Options) -> dict[str, Any]:
+    bench = Bench(options.count(40, 15), options.seed)
+    words = (_TEXT_WORDS,) if options.short else _THROUGHPUT_WORDS
+    report = {"quiet": asyncio.run(bench.measure(words))}
+    with burning():
+        report["burning"] = asyncio.run(bench.measure((_TEXT_WORDS,)))
+    return report
 
 
 def main() -> None:

@@ -19,23 +19,33 @@ from bench import (
     calls,
     check,
     clients,
+    embedding,
     importing,
     limits,
     memory,
     page,
+    peers,
     plots,
     rest,
+    safety,
+    scale,
     searches,
     start,
     wire,
     writes,
 )
+from bench.baselines.comparison import Settings
 from bench.goals import judged
 from bench.machine import machine, revision, versions
 from bench.stand import Options
 from cco_knowledge.process_memory import tune_allocator
 
 Run = Callable[[Options], dict[str, Any]]
+
+
+def _peers(options: Options) -> dict[str, Any]:
+    return peers.run(settings=Settings(options.entries, rounds=options.count(3, 1)))
+
 
 PARTS: Mapping[str, Run] = {
     "calls": calls.run,
@@ -47,6 +57,10 @@ PARTS: Mapping[str, Run] = {
     "clients": clients.run,
     "rest": rest.run,
     "importing": importing.run,
+    "embedding": embedding.run,
+    "safety": safety.run,
+    "scale": scale.run,
+    "peers": _peers,
     "limits": limits.run,
 }
 SHORT_ENTRIES = 1_000

@@ -19,6 +19,7 @@ from typing import Any
 
 import model_cache
 from bench.made_up_table import Bases, bases, fill
+from bench.stand import Options
 from bench.texts import texts
 from cco_knowledge.process_memory import resident_bytes, tune_allocator
 from cco_knowledge.store.interface import ANY
@@ -173,6 +174,13 @@ def measure(n_rows: int, n_queries: int, n_stores: int, seed: int) -> dict[str, 
         }
     finally:
         shutil.rmtree(home)
+
+
+def run(options: Options) -> dict[str, Any]:
+    """By the number of rows. The figures of the largest table take minutes."""
+    sizes = (25_000,) if options.short else (10_000, 100_000, 1_000_000)
+    n_queries, n_stores = options.count(100, 20), options.count(200, 20)
+    return {str(n): measure(n, n_queries, n_stores, options.seed) for n in sizes}
 
 
 def main() -> None:
