@@ -58,6 +58,8 @@ def test_a_stop_answers_what_was_accepted(
     daemon: Daemon, start_daemon: StartDaemon, framing: str
 ) -> None:
     with daemon.raw() as raw:
+        send(raw, framing, PING)  # the first HTTP connection waits for aiohttp
+        receive(raw, framing)
         send(raw, framing, slow_batch(60))
         wait_until_busy(daemon)
         daemon.terminate()
