@@ -143,9 +143,8 @@ class Searcher:
         filters = Filters(project_ids=(entry.project_id,), types=(entry.type,))
         limit = _MAX_SIMILAR + len(new)
         vector = mean(embedded.passages)
-        nearest = await self._store.nearest(vector, filters, limit, only_near=True)
-        older = [m for m in nearest if m.id not in new and m.score >= _NEARLY_THE_SAME]
-        return older[:_MAX_SIMILAR]
+        nearest = await self._store.nearest(vector, filters, limit, least=_NEARLY_THE_SAME)
+        return [match for match in nearest if match.id not in new][:_MAX_SIMILAR]
 
     async def nearest(
         self, vector: Vector, filters: Filters, limit: int

@@ -117,12 +117,12 @@ class Store(Protocol):
         limit: int,
         *,
         exact: bool = False,
-        only_near: bool = False,
+        least: float | None = None,
     ) -> list[Match]:
         """The entries with the nearest passages among those that pass, nearest first.
 
         Scores are exact. In a large table one in a hundred may be missed, unless `exact`.
-        `only_near`: of those that pass, the ones that are far off may be missing.
+        `least`: only those with at least this cosine. To say that there are none is cheap.
         """
         ...
 

@@ -56,10 +56,11 @@ class LimitedStore:
         limit: int,
         *,
         exact: bool = True,  # noqa: ARG002
-        only_near: bool = False,  # noqa: ARG002
+        least: float | None = None,
     ) -> list[Match]:
         """Always exactly: what an index misses depends on what other projects hold."""
-        return await self._store.nearest(vector, self._own(filters), limit, exact=True)
+        own = self._own(filters)
+        return await self._store.nearest(vector, own, limit, exact=True, least=least)
 
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         """Scored anew: the full-text index counts how rare a word is over all projects."""

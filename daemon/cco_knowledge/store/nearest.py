@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cco_knowledge.store import schema
@@ -14,6 +14,17 @@ from cco_knowledge.store.vector_indexes import HAS_VECTORS, Probing
 from cco_knowledge.types import Filters, Match, Vector
 
 _SOME_MORE = 16
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Of the entries that pass."""
+
+    limit: int
+    least: float | None = None
+    """Cosine."""
+    with_hidden: bool = True
 
 
 class LanceNearest(LanceReads):
@@ -31,20 +42,20 @@ class LanceNearest(LanceReads):
         limit: int,
         *,
         exact: bool = False,
-        only_near: bool = False,
+        least: float | None = None,
     ) -> list[Match]:
         if not limit:
             return []
         with translated("search"):
             if not exact and self._asking.indexes:
-                found = await self._by_indexes(vector, filters, limit, only_near=only_near)
-                if found is not None and (only_near or len(found) == limit):
+                found = await self._by_indexes(vector, filters, limit, least)
+                if found is not None and (least is not None or len(found) == limit):
                     return found
-            columns = dict.fromkeys(self._columns)
-            return await self._nearest(vector, self._predicate(filters), limit, columns)
+            condition, wanted = self._predicate(filters), _Wanted(limit, least)
+            return await self._nearest(vector, condition, wanted, dict.fromkeys(self._columns))
 
     async def _by_indexes(
-        self, vector: Vector, filters: Filters, limit: int, *, only_near: bool
+        self, vector: Vector, filters: Filters, limit: int, least: float | None
     ) -> list[Match] | None:
         """None where comparing all is quicker; fewer than `limit` where too few were found.
 
@@ -59,16 +70,15 @@ class LanceNearest(LanceReads):
         )
         asked = {
             column: await self._asking.probing(
-                self._table, column, None if only_near else condition
+                self._table, column, None if least is not None else condition
             )
             for column in self._columns
         }
         if asked["vector"] is None:
             return None
         some_more = limit + max(limit // 4, _SOME_MORE) if self._has_superseded else limit
-        return (
-            await self._nearest(vector, condition, some_more, asked, without_hidden=leaves_out)
-        )[:limit]
+        wanted = _Wanted(some_more, least, with_hidden=not leaves_out)
+        return (await self._nearest(vector, condition, wanted, asked))[:limit]
 
     @in_turn
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
@@ -81,7 +91,8 @@ class LanceNearest(LanceReads):
         for batch in batches:
             cosines |= schema.to_cosines(batch, vector)
         if "passages" in self._columns:
-            for match in await self._nearest_in("passages", vector, condition, len(found)):
+            wanted = _Wanted(len(found))
+            for match in await self._nearest_in("passages", vector, condition, wanted):
                 cosines[match.id] = max(match.score, cosines.get(match.id, match.score))
         return cosines
 
@@ -89,15 +100,11 @@ class LanceNearest(LanceReads):
         self,
         vector: Vector,
         condition: str | None,
-        limit: int,
+        wanted: _Wanted,
         asked: Mapping[str, Probing | None],
-        *,
-        without_hidden: bool = False,
     ) -> list[Match]:
         searches = [
-            self._nearest_in(
-                column, vector, condition, limit, probing, without_hidden=without_hidden
-            )
+            self._nearest_in(column, vector, condition, wanted, probing)
             for column, probing in asked.items()
         ]
         best: dict[str, Match] = {}
@@ -105,17 +112,15 @@ class LanceNearest(LanceReads):
             known = best.get(match.id)
             if known is None or known.score < match.score:
                 best[match.id] = match
-        return sorted(best.values(), key=lambda match: (-match.score, match.id))[:limit]
+        return sorted(best.values(), key=lambda match: (-match.score, match.id))[: wanted.limit]
 
     async def _nearest_in(
         self,
         column: str,
         vector: Vector,
         condition: str | None,
-        limit: int,
+        wanted: _Wanted,
         probing: Probing | None = None,
-        *,
-        without_hidden: bool = False,
     ) -> list[Match]:
         """Exactly, unless it is to be found by the column's index."""
         numbers = pa.Array.from_buffers(
@@ -128,23 +133,27 @@ class LanceNearest(LanceReads):
             query.distance_type("cosine")
             query.select_columns([*MATCH_COLUMNS, "superseded_at", "_distance"])
             query.with_row_id()
-            query.limit(limit)
+            query.limit(wanted.limit)
             if probing is None:
                 query.bypass_vector_index()
+                if wanted.least is not None:  # rows that nobody wants are not read
+                    query.distance_range(None, 1.0 - wanted.least + _ROUNDING)
                 where(query, both(HAS_VECTORS[column], condition))
             else:
                 query.nprobes(probing.lists)
-                query.refine_factor(probing.refine(limit))
+                query.refine_factor(probing.refine(wanted.limit))
                 where(query, condition)
             return query
 
         batches = await self._rows(lambda: query().execute())
-        hidden = set(_hidden(batches)) if without_hidden else ()
-        return [
-            replace(match, score=1.0 - match.score)
+        hidden = () if wanted.with_hidden else set(_hidden(batches))
+        found = [
+            Match(match.id, match.timestamp, 1.0 - match.score, match.row)
             for match in matches_of(batches, "_distance")
             if match.id not in hidden
         ]
+        least = wanted.least
+        return found if least is None else [match for match in found if match.score >= least]
 
 
 def _hidden(batches: Iterable[Any]) -> Iterator[str]:
