@@ -8,8 +8,8 @@ from cco_knowledge.turns import FairSemaphore, Pace
 
 _LARGE_BYTES = 64 << 10
 """From here on it takes long; 16 MiB of brackets take 0.5 s."""
-_CALLS_AT_ONCE = 2
-"""Begun in one turn of the event loop, which all others wait for: a call takes some ten turns."""
+_CALLS_AT_ONCE = 16
+"""Begun in one turn of the event loop, which others wait for."""
 
 
 class Intake:
