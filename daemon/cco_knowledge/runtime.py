@@ -280,6 +280,7 @@ class _Daemon:
         if not await self._doorway.look_after():
             _log.error("stopping: nobody can reach us any more")
             self._stop.set()
+        self._peers.look()
         dispatcher = self._dispatcher
         self._leftovers.look(dispatcher.n_calls, are_running=bool(dispatcher.in_flight))
 

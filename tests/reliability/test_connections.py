@@ -190,6 +190,26 @@ def test_a_read_ends_when_nobody_waits_for_it(daemon: Daemon, framing: str) -> N
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a peer has hung up")
+def test_all_that_a_peer_has_asked_ends_when_it_is_gone(daemon: Daemon) -> None:
+    """So much that the daemon reads nothing more of it, and so does not hear of its end."""
+    texts = [f"{n} " + "words that keep the model busy for a while " * 4 for n in range(64)]
+    with daemon.raw() as raw:
+        for number in range(20):
+            asked = {"texts": [f"{number} {text}" for text in texts]}
+            raw.send(encoded(request("embedding.embed", asked)) + b"\n")
+        wait_until(lambda: daemon.call("system.status")["queue"] > 100)
+    wait_until(lambda: daemon.call("system.status")["queue"] == 0)
+    wait_until(lambda: sum(_embeds(daemon, outcome) for outcome in ("ok", "cancelled")) == 20)
+    assert _embeds(daemon, "cancelled") > 10
+
+
+def _embeds(daemon: Daemon, outcome: str) -> float:
+    counted = measured(daemon.socket_path)
+    ended = {"method": "embedding.embed", "outcome": outcome}
+    return counted.value("cco_knowledge_calls_total", **ended)
+
+
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_who_only_sends_no_more_is_answered(daemon: Daemon, framing: str) -> None:
     ask = encoded(request("knowledge.search", {"query": "anything"}))

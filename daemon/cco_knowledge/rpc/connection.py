@@ -97,6 +97,11 @@ class Peers:
     def _begin_turn(self) -> None:
         self.n_received = 0
 
+    def look(self) -> None:
+        """Now and then: of a peer that is not read from, the loop does not hear that it is gone."""
+        for connection in self.connections.values():
+            connection.look()
+
     async def close(self, timeout_s: float) -> None:
         """Answer what has been sent, and end all connections.
 
@@ -190,12 +195,21 @@ class Connection(asyncio.BufferedProtocol):
         with contextlib.suppress(OSError):  # the peer is gone
             self._transport.get_extra_info("socket").shutdown(socket.SHUT_RD)
 
+    def look(self) -> None:
+        assert self._transport is not None  # noqa: S101  # it is among the connections
+        if not (self._transport.is_reading() or self._transport.is_closing()):
+            self._abandon_if_gone()
+
+    def _abandon_if_gone(self) -> None:
+        assert self._transport is not None  # noqa: S101
+        is_gone = has_hung_up(self._transport.get_extra_info("socket").fileno())
+        if is_gone and self._framing is not None:
+            self._framing.abandon()
+
     def eof_received(self) -> bool | None:
         if self._framing is None:
             return None
-        assert self._transport is not None  # noqa: S101  # asyncio's order of calls
-        if has_hung_up(self._transport.get_extra_info("socket").fileno()):
-            self._framing.abandon()
+        self._abandon_if_gone()
         stays = self._framing.eof_received()
         if isinstance(self._framing, NdjsonConnection):
             return stays

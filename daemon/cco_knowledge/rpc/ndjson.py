@@ -43,6 +43,7 @@ class NdjsonConnection:
         self._is_writable = asyncio.Event()
         self._is_writable.set()
         self._is_ended = False
+        self._is_for_nobody = False
 
     @property
     def is_idle(self) -> bool:
@@ -73,6 +74,7 @@ class NdjsonConnection:
 
     def abandon(self) -> None:
         """What would only be read for this peer need not be read."""
+        self._is_for_nobody = True
         for arrival in self._calls.values():
             arrival.held.abandon()
 
@@ -154,6 +156,8 @@ class NdjsonConnection:
 
     def _begin(self, line: bytes) -> None:
         arrival = Arrival(self._caller, len(line), self._came_s)
+        if self._is_for_nobody:
+            arrival.held.abandon()
         call = asyncio.create_task(self._answer(line, arrival))
         self._calls[call] = arrival
         call.add_done_callback(self._answered)
