@@ -61,8 +61,9 @@ def test_a_wrong_token_is_refused_and_not_the_peer_heard_instead(daemon: Daemon)
     """And who goes on trying is slowed down; this process is one peer."""
     for secret in (NOT_A_TOKEN, "nonsense"):
         with daemon.raw() as raw:
-            raw.send_line(request("system.authenticate", {"token": secret}))
-            raw.send_line(request("knowledge.stats", request_id=2))
+            wrong = request("system.authenticate", {"token": secret})
+            calls = (wrong, request("knowledge.stats", request_id=2))
+            raw.send(b"".join(encoded(call) + b"\n" for call in calls))  # both before it ends
             assert [RpcError(raw.line()["error"]).reason for _ in range(2)] == ["unauthorized"] * 2
             assert raw.rest() == b""
         with daemon.raw() as raw:

@@ -80,6 +80,7 @@ def test_a_line_of_1_gb_is_skipped_in_bounded_memory(daemon: Daemon) -> None:
 
 
 def test_a_body_of_1_gb_is_refused_in_bounded_memory(daemon: Daemon) -> None:
+    daemon.call("system.ping", None, "http")  # loads aiohttp
     before, peak = psutil.Process(daemon.pid).memory_info().rss, 0
     head = http_post(b"").replace(b"Content-Length: 0", b"Content-Length: %d" % (1000 * MIB))
     with daemon.raw() as raw:

@@ -27,7 +27,7 @@ NOT_RUN = {
     "docs/KNOWLEDGE_PERFORMANCE_REPORT.md": 1,
     "docs/access.md": 1,
     "docs/guide.md": 1,
-    "docs/measuring.md": 4,
+    "docs/measuring.md": 7,
     "docs/models.md": 1,
     "docs/packages.md": 3,
 }

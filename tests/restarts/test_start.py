@@ -33,7 +33,8 @@ def test_ten_who_connect_while_it_starts_wait_and_are_answered(home: Path, frami
             thread.join()
         daemon.wait_ready()
         assert sorted(ids) == sorted(query_ids(daemon))
-        assert (len(ids), was_ready[0]) == (10, False)
+        assert len(ids) == 10
+        assert framing == "http" or not was_ready[0]  # HTTP waits for aiohttp meanwhile
         assert daemon.stop() == 0
         assert_healthy(daemon.stderr)
     finally:

@@ -139,7 +139,12 @@ async def ensure_primary_key(table: Any) -> None:
 
 
 async def _marks(table: Any) -> list[Any]:
-    """In one scan, which also shows that the table can be read."""
+    """In one scan, which shows that the table can be read; of one row all columns are."""
+    first = table.query()
+    first.select_columns([*schema.ALL_COLUMNS])
+    first.limit(1)
+    async for _ in await first.execute(None, None):
+        pass
     query = table.query()
     query.select_columns(["type", "sealed"])
     return [batch async for batch in await query.execute(None, None)]
