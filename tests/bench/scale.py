@@ -8,16 +8,15 @@ import argparse
 import asyncio
 import json
 import shutil
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import model_cache
+from bench.figures import ms, spread
 from bench.made_up_table import Bases, bases, fill
 from bench.stand import Options
 from bench.texts import texts
@@ -104,7 +103,7 @@ def over_the_socket(home: Path, of: Bases, n_queries: int, n_stores: int) -> dic
                 "search_ms": {
                     mode: spread(
                         [
-                            _call_ms(partial(knowledge.search, text, limit=10, mode=mode))
+                            ms(knowledge.search, text, limit=10, mode=mode)
                             for text in of.query_texts[:n_queries]
                         ]
                     )
@@ -122,7 +121,7 @@ def over_the_socket(home: Path, of: Bases, n_queries: int, n_stores: int) -> dic
 
 def _stores(knowledge: KnowledgeClient, n_stores: int) -> list[float]:
     return [
-        _call_ms(partial(knowledge.store, text, project_id="project-3", type="decision"))
+        ms(knowledge.store, text, project_id="project-3", type="decision")
         for text in texts(n_stores, words=(30, 30), seed=17)
     ]
 
@@ -137,21 +136,6 @@ async def _ms(work: Callable[[], Awaitable[object]]) -> float:
     begun = time.perf_counter()
     await work()
     return (time.perf_counter() - begun) * 1000
-
-
-def _call_ms(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return (time.perf_counter() - begun) * 1000
-
-
-def spread(samples: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(samples)
-    return {
-        "p50": round(statistics.median(ordered), 1),
-        "p95": round(ordered[int(len(ordered) * 0.95)], 1),
-        "max": round(ordered[-1], 1),
-    }
 
 
 def measure(n_rows: int, n_queries: int, n_stores: int, seed: int) -> dict[str, object]:
