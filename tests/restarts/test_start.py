@@ -1,6 +1,6 @@
 """Ten clients notice nothing of a daemon that is only starting."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,13 +24,12 @@ def test_ten_who_connect_while_it_starts_wait_and_are_answered(home: Path, frami
         params = {"text": f"early {number}", "id": f"early-{number}"}
         ids.append(daemon.call("knowledge.store", params, framing)["id"])
 
-    threads = [threading.Thread(target=store, args=(number,)) for number in range(10)]
     try:
-        for thread in threads:
-            thread.start()
-        daemon.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(10) as clients:
+            stored = [clients.submit(store, number) for number in range(10)]
+            daemon.start()
+        for one in stored:
+            one.result()
         daemon.wait_ready()
         assert sorted(ids) == sorted(query_ids(daemon))
         assert len(ids) == 10
