@@ -14,12 +14,13 @@ MOST_ROWS = 8192
 _MOST_BYTES = 64 << 20
 """Held in memory, while stores wait: a tenth of a second for short texts."""
 _LEAST_SHARE = 4
-"""At most this part of a table."""
+"""At most this part of a table, unless that is next to nothing."""
+_FEW_ROWS = 64
 
 
 async def gather(table: Any, n_rows: int = MOST_ROWS) -> None:
     """Files with at most so many rows together. Call it while nobody changes the table."""
-    n_rows = min(n_rows, int(await table.count_rows(None)) // _LEAST_SHARE)
+    n_rows = min(n_rows, max(_FEW_ROWS, int(await table.count_rows(None)) // _LEAST_SHARE))
     while places := await _newest(table, n_rows):
         rows = await _rows(table, places)
         if rows is not None:

@@ -4,7 +4,7 @@ LanceDB's `optimize` writes the rows of the small files into one, drops what old
 had, and folds the new rows into the indexes. It has no finer step than that, and leaves only
 files of a million rows alone: two files that the same indexes cover become one, so that every other
 run rewrites a small table. Each fold adds a part to the vectors' index that a large table has, and
-those keep its files apart. Between folds the small files of such a table are gathered.
+those keep its files apart. Between folds the small files are gathered.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from cco_knowledge.errors import KnowledgeError, StorageFull, StoreFailed, Unava
 from cco_knowledge.jobs import Advance
 from cco_knowledge.metrics import StoreWork
 from cco_knowledge.store import vector_indexes
+from cco_knowledge.store.backlog import QUIET_S, Backlog, Step
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.forcing import Forcing
@@ -28,8 +28,6 @@ from cco_knowledge.store.gathering import MOST_ROWS, gather
 from cco_knowledge.store.vector_indexes import VectorIndexes
 from cco_knowledge.timestamps import clock_has_jumped
 
-_MAX_COMMITS = 256
-_QUIET_S = 1.0
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 600.0
 """Between tries that fail; each pause is twice the one before."""
@@ -43,28 +41,8 @@ _FOLDS = 2
 """The first folds new rows into the indexes, the second joins what the indexes cover."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """After that many commits or rows since the last time. Larger tables wait for more of both."""
-
-    commits: int
-    rows_per_commit: int
-    rows: int
-    rows_share: int
-
-
-_WHEN_QUIET = _Due(commits=16, rows_per_commit=2000, rows=2000, rows_share=20)
-"""As soon as nobody writes. A search over 64 small files takes twice as long as over one; rewriting
-10,000 rows takes 0.2 s and both cores. A full-text search looks through rows that its index does
-not cover one by one, 2.4 µs each."""
-_AT_ONCE = _Due(commits=64, rows_per_commit=500, rows=10_000, rows_share=4)
-"""At 32, a client that stores without a pause met it in more than one store of twenty; at 128, a
-search takes three times as long as over one file. Beside 100,000 rows, 200 double the time."""
-
-_FOLD_ROWS = 4096
-_FOLD_COMMITS = 1024
-"""Of a table with indexes of vectors: a fold brings the others up to date as well, which takes
-seconds where there are a million rows. Until then new rows are looked at one by one."""
+_MOVED_ROWS = 64
+"""That changes have written anew, beside those that are new."""
 _INDEX_BYTES = 256
 """A row of a new index of vectors, and of what is written on the way to it."""
 
@@ -117,12 +95,7 @@ class Maintenance:
         self._disk = disk
         self._forcing = forcing
         self._work = work
-        self._commits = 0
-        """Since small files became one."""
-        self._versions = 0
-        self._rows = 0
-        """Both since the last fold."""
-        self._stored = 0
+        self._backlog = Backlog()
         self._waiting: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._building: asyncio.Task[None] | None = None
@@ -135,31 +108,25 @@ class Maintenance:
     def is_running(self) -> bool:
         return bool(self._running or self._waiting)
 
-    def after_commit(self, n_rows: int = 1, n_commits: int = 1) -> None:
-        self._commits += n_commits
-        self._versions += n_commits
-        self._rows += n_rows
-        self._stored += n_rows
-        if self._work.compaction_failures_in_a_row:  # the pause goes on
-            return
-        self._cancel_waiting()
-        if self._is_due(_AT_ONCE):
-            self._start()
-        elif self._is_due(_WHEN_QUIET):
-            self._wait(_QUIET_S)
+    def after_commit(self, n_rows: int = 1) -> None:
+        self._backlog.add(n_rows=n_rows)
+        self._plan()
 
     async def take_over(self) -> None:
         """Count what an earlier process left behind."""
         stats = await self._owner.table().stats()
         indexes = await self._owner.table().list_indices()
         unindexed = max((index.num_unindexed_rows or 0 for index in indexes), default=0)
-        self._stored = int(stats["num_rows"]) - unindexed
-        self.after_commit(unindexed, int(stats["fragment_stats"]["num_fragments"]))
+        n_files = int(stats["fragment_stats"]["num_fragments"])
+        self._backlog.take_over(
+            n_rows=int(stats["num_rows"]), n_unindexed=unindexed, n_files=n_files
+        )
+        self._plan()
 
     async def look(self) -> None:
         """At whether there is something to do that no commit has brought."""
         if await self._owner.due_vector_indexes():
-            self._wait(_QUIET_S)
+            self._wait(QUIET_S, None)
 
     @asynccontextmanager
     async def no_folding(self) -> AsyncIterator[None]:
@@ -223,31 +190,32 @@ class Maintenance:
         if self._running:
             await asyncio.wait(self._running)
 
-    def _is_due(self, due: _Due) -> bool:
-        if self._owner.vector_indexes:
-            return self._commits >= due.commits or self._is_fold_due()
-        commits = min(max(due.commits, self._stored // due.rows_per_commit), _MAX_COMMITS)
-        rows = max(due.rows, self._stored // due.rows_share)
-        return self._commits >= commits or self._rows >= rows
+    def _plan(self) -> None:
+        """What is to be done next, and when."""
+        if self._work.compaction_failures_in_a_row:  # the pause goes on
+            return
+        self._cancel_waiting()
+        self._backlog.is_large = bool(self._owner.vector_indexes)
+        if (step := self._backlog.due()) is not None:
+            self._start(step)
+        elif (later := self._backlog.due_when_quiet()) is not None:
+            step, quiet_s = later
+            self._wait(quiet_s, step)
 
-    def _is_fold_due(self) -> bool:
-        """Of a table with indexes of vectors, where gathering does not do."""
-        return self._rows >= _FOLD_ROWS or self._versions >= _FOLD_COMMITS
-
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, step: Step | None) -> None:
         self._cancel_waiting()
         if not self._is_closed:
-            self._waiting = asyncio.get_running_loop().call_later(seconds, self._start)
+            self._waiting = asyncio.get_running_loop().call_later(seconds, self._start, step)
 
     def _cancel_waiting(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
 
-    def _start(self) -> None:
+    def _start(self, step: Step | None) -> None:
         self._waiting = None
         if not (self._running or self._is_closed):
-            self._task(self._by_itself())
+            self._task(self._by_itself(step)).add_done_callback(lambda _: self._plan())
 
     def _task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work, name="maintenance")
@@ -263,29 +231,27 @@ class Maintenance:
             raise Unavailable("The daemon is stopping.")
         await asyncio.shield(self._task(work))
 
-    async def _by_itself(self) -> None:
+    async def _by_itself(self, step: Step | None) -> None:
         with contextlib.suppress(KnowledgeError):  # logged, counted, and tried again
-            if self._is_due(_WHEN_QUIET) or self._work.compaction_failures_in_a_row:
-                is_large = bool(self._owner.vector_indexes) and not self._is_fold_due()
-                if is_large:
-                    await self._gather(min(self._rows + _AT_ONCE.commits, MOST_ROWS))
-                else:
-                    await self._fold_beside_stores()
-                    await self._owner.alone(self._reopen)
+            if step == "gather":
+                await self._gather(min(self._backlog.n_rows + _MOVED_ROWS, MOST_ROWS))
+            elif step == "fold":
+                await self._fold_beside_stores()
+                await self._owner.alone(self._reopen)
             await self._index_vectors()
 
     async def _gather(self, n_rows: int = MOST_ROWS) -> None:
         """By itself no more than the indexes do not cover yet: the others would lose theirs."""
 
         async def work() -> None:
+            before = self._backlog.before()
             with translated("gathering"):
                 await gather(self._owner.table(), n_rows)
                 await self._forcing.force(self._owner.table())
+            self._backlog.gathered(before)
 
-        commits = self._commits
-        await self._owner.alone(work)
-        self._commits -= commits
-        self._versions += 1
+        async with self._counted_failures():
+            await self._owner.alone(work)
 
     async def _index_vectors(self) -> None:
         """Stores, changes and searches go on meanwhile; a fold would make it fail."""
@@ -337,21 +303,26 @@ class Maintenance:
             await self._owner.reopen()
 
     async def _counted(self, *, delete_unverified: bool) -> None:
-        commits, versions, rows = self._commits, self._versions, self._rows
-        try:
-            await self._fold_files(delete_unverified=delete_unverified)
-        except KnowledgeError as error:
-            if isinstance(error, StoreFailed):  # perhaps an index of vectors cannot be updated
+        before = self._backlog.before()
+        async with self._counted_failures():
+            try:
+                await self._fold_files(delete_unverified=delete_unverified)
+            except StoreFailed:  # perhaps an index of vectors cannot be updated
                 with contextlib.suppress(KnowledgeError), translated("index"):
                     for column in vector_indexes.HAS_VECTORS:
                         await self._owner.drop_vector_index(column)
+                raise
+        self._work.compacted()
+        self._backlog.folded(before)
+
+    @asynccontextmanager
+    async def _counted_failures(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except KnowledgeError as error:
             self._work.compaction_failed(error.reason)
             self._retry(error)
             raise
-        self._work.compacted()
-        self._commits -= commits
-        self._versions -= versions
-        self._rows -= rows
 
     async def _fold_files(self, *, delete_unverified: bool) -> None:
         with translated("compaction"):
@@ -394,4 +365,4 @@ class Maintenance:
             error.message,
             pause_s,
         )
-        self._wait(pause_s)
+        self._wait(pause_s, "fold")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import large_table
-from cco_knowledge.store import maintenance, vector_indexes
+from cco_knowledge.store import backlog, vector_indexes
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.store.limited import LimitedStore
@@ -110,7 +110,7 @@ async def test_a_limited_caller_is_answered_exactly(folder: Path) -> None:
 
 
 async def test_large_files_are_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maintenance, "_FOLD_ROWS", 60)
+    monkeypatch.setattr(backlog, "_LARGE_FOLD_ROWS", 60)
     async with opened(folder) as store:
         await indexed(store)
         await store.optimize(silent)

@@ -1,0 +1,60 @@
+"""When small files become one, and when new rows go into the indexes."""
+
+from cco_knowledge.store.backlog import Backlog
+
+
+def stored_singly(n: int, backlog: Backlog) -> Backlog:
+    for _ in range(n):
+        backlog.add(n_rows=1)
+    return backlog
+
+
+def test_a_client_that_stores_without_a_pause_has_its_files_gathered() -> None:
+    backlog = stored_singly(23, Backlog())
+    assert backlog.due() is None
+    assert stored_singly(1, backlog).due() == "gather"
+    backlog.gathered(backlog.before())
+    assert (backlog.due(), backlog.n_rows) == (None, 24)
+
+
+def test_a_moment_without_a_store_is_used_earlier() -> None:
+    assert stored_singly(7, Backlog()).due_when_quiet() is None
+    assert stored_singly(8, Backlog()).due_when_quiet() == ("gather", 0.05)
+
+
+def test_what_was_gathered_is_folded_when_nobody_writes_any_more() -> None:
+    backlog = stored_singly(16, Backlog())
+    backlog.gathered(backlog.before())
+    assert backlog.due_when_quiet() == ("fold", 1.0)
+    backlog.folded(backlog.before())
+    assert (backlog.due_when_quiet(), backlog.n_rows, backlog.n_versions) == (None, 0, 0)
+
+
+def test_many_rows_are_folded_at_once() -> None:
+    backlog = Backlog(n_stored=100_000)
+    backlog.add(n_rows=20_000)
+    assert backlog.due() is None
+    backlog.add(n_rows=20_000)
+    assert backlog.due() == "fold"
+
+
+def test_a_large_table_waits_for_more() -> None:
+    backlog = stored_singly(63, Backlog(n_stored=100_000, is_large=True))
+    assert backlog.due() is None
+    assert backlog.due_when_quiet() == ("gather", 1.0)
+    assert stored_singly(1, backlog).due() == "gather"
+    backlog.add(n_rows=4096)
+    assert backlog.due() == "fold"
+
+
+def test_what_comes_while_a_step_runs_still_counts_after_it() -> None:
+    backlog = stored_singly(24, Backlog())
+    before = backlog.before()
+    stored_singly(3, backlog).gathered(before)
+    assert backlog.n_files == 3
+
+
+def test_what_an_earlier_process_has_gathered_and_not_folded_is_folded() -> None:
+    backlog = Backlog()
+    backlog.take_over(n_rows=30, n_unindexed=30, n_files=3)
+    assert backlog.due_when_quiet() == ("fold", 1.0)
