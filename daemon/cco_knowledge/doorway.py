@@ -11,7 +11,7 @@ from typing import Self
 from cco_knowledge import listen
 from cco_knowledge.errors import StartRefused
 
-_ACCEPTED_AT_ONCE = 8
+_ACCEPTED_AT_ONCE = 2
 """Connections in one turn of the event loop."""
 _TURNS_TO_CONNECT = 3
 """Of the event loop: so many it takes from an accepted socket to our connection."""

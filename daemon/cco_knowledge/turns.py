@@ -13,6 +13,8 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 _PAUSE = 50
 """So many times as long as the work took: of a hundred calls of others, two meet it."""
+_SELDOM_S = 0.02
+_MOST_PEERS = 1024
 _ALONE_S = 1.0
 """Whoever has been alone for so long holds up nobody, and need not pause."""
 
@@ -81,6 +83,10 @@ class FairSemaphore:
         self._n_free = n_at_once
         self._waiting = Turns[asyncio.Future[None]]()
 
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         await self.enter()
@@ -115,6 +121,24 @@ class FairSemaphore:
         self._n_free += 1
 
 
+class Seldom:
+    """Who comes seldom, and so need not wait for those who come all the time."""
+
+    def __init__(self) -> None:
+        self._came_s: dict[int | None, float] = {}
+
+    def is_due(self, peer: int | None) -> bool:
+        """Whether it has not been for a while; it counts as having come."""
+        now_s = time.monotonic()
+        since_s = now_s - self._came_s.get(peer, -_SELDOM_S)
+        if since_s < _SELDOM_S:
+            return False
+        if len(self._came_s) >= _MOST_PEERS:
+            self._came_s.clear()
+        self._came_s[peer] = now_s
+        return True
+
+
 class Pace:
     """Long work on the event loop: singly, and with pauses in which others have the loop."""
 
@@ -131,6 +155,10 @@ class Pace:
             self._last_origin = origin
             self._others_came_s = time.monotonic()
 
+    @property
+    def is_alone(self) -> bool:
+        return time.monotonic() - self._others_came_s > _ALONE_S
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Around the work, which must not wait for anything."""
@@ -142,8 +170,7 @@ class Pace:
         finally:
             gc.enable()
             took_s = time.thread_time() - begun_s
-            is_alone = time.monotonic() - self._others_came_s > _ALONE_S
-            pause_s = 0.0 if is_alone else _PAUSE * took_s
+            pause_s = 0.0 if self.is_alone else _PAUSE * took_s
             asyncio.get_running_loop().call_later(pause_s, self._semaphore.leave)
 
 

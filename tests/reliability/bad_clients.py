@@ -38,8 +38,9 @@ async def _flood(streams: Streams, data: bytes) -> None:
             await writer.drain()
     finally:
         reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await reading
+        await asyncio.wait({reading})  # without taking a cancellation of our own for its one
+        if not reading.cancelled():
+            reading.exception()
 
 
 async def _flood_unread(streams: Streams, data: bytes) -> None:

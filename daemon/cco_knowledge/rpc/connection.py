@@ -19,15 +19,14 @@ from cco_knowledge.rpc.late_http import LateHttp
 from cco_knowledge.rpc.ndjson import NdjsonConnection
 from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.peer import Peer, has_hung_up, peer_of
+from cco_knowledge.rpc.receiving import Reading, Receiving
 from cco_knowledge.rpc.stall import Progress, Stall, Unread
 from cco_knowledge.shares import BUSY_MS, Shares
 from cco_knowledge.turns import Origin
 
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
-_RECEIVE_BYTES = 64 << 10
-"""At once from one connection, and all in all in one turn of the event loop, but for
-`_LEAST_BYTES` of each: a request of usual size comes at once, and floods make no turn long."""
-_LEAST_BYTES = 4 << 10
+_REFUSED_BYTES = 64 << 10
+"""Read of what a connection has sent that is refused at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +50,7 @@ class Peers:
     max_connections: int
     connections: "dict[asyncio.BaseTransport, Connection]" = field(default_factory=dict)
     """The one that has been quiet for longest comes first."""
-    received: memoryview = field(default_factory=lambda: memoryview(bytearray(_RECEIVE_BYTES)))
-    """Used by one connection at a time, and only as long as it reads."""
-    n_received: int = 0
-    """In this turn of the event loop."""
+    receiving: Receiving = field(default_factory=Receiving)
     _share: Shares = field(init=False)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _are_gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,18 +80,6 @@ class Peers:
         connection = self.connections.pop(transport, None)
         if connection is not None:
             self.connections[transport] = connection
-
-    def room(self) -> memoryview:
-        return self.received[: max(_LEAST_BYTES, _RECEIVE_BYTES - self.n_received)]
-
-    def has_received(self, n_bytes: int) -> bytes:
-        if not self.n_received:
-            asyncio.get_running_loop().call_soon(self._begin_turn)
-        self.n_received += n_bytes
-        return bytes(self.received[:n_bytes])
-
-    def _begin_turn(self) -> None:
-        self.n_received = 0
 
     def look(self) -> None:
         """Now and then: of a peer that is not read from, the loop does not hear that it is gone."""
@@ -147,6 +131,7 @@ class Connection(asyncio.BufferedProtocol):
         self._http_progress = Progress.IDLE
         self._has_begun_next = False
         self._transport: asyncio.Transport | None = None
+        self._reading: Reading | None = None
         self._beginning: asyncio.Task[None] | None = None
 
     @property
@@ -165,25 +150,27 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         self._stall = Stall(transport.abort)
         self._unread = Unread(transport)
+        self._reading = Reading(transport)
         self._peer = peer_of(transport.get_extra_info("socket"))
         self.origin = Origin(self._peer.pid, self._number)
         if not self._peers.has_come(transport, self):
             self._refuse_for_now(transport)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        return self._peers.room()
+        return self._peers.receiving.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._peers.has_received(nbytes)
+        data = self._peers.receiving.taken(nbytes)
         assert self._transport is not None  # noqa: S101  # asyncio's order of calls
         self._peers.heard(self._transport)
         if self._framing is None:
             self._framing = self._choose(data)
-        if self._framing is None:
-            return
-        if not isinstance(self._framing, NdjsonConnection):
-            self._hear_http()
-        self._framing.data_received(data)
+        if self._framing is not None:
+            if not isinstance(self._framing, NdjsonConnection):
+                self._hear_http()
+            self._framing.data_received(data)
+        if self._reading is not None:
+            self._peers.receiving.has_read(self._reading, self.origin)
 
     def hear_no_more(self) -> None:
         """What has arrived is read and answered; what a peer sends from now on fails at its end.
@@ -221,6 +208,8 @@ class Connection(asyncio.BufferedProtocol):
             self._stall.stop()
         if self._unread is not None:
             self._unread.stop()
+        if self._reading is not None:
+            self._peers.receiving.forget(self._reading, self.origin)
         if self._transport is not None:
             self._peers.lost(self._transport)
         if self._framing is not None:
@@ -259,6 +248,7 @@ class Connection(asyncio.BufferedProtocol):
     def _choose(self, data: bytes) -> _Framing | None:
         assert self._transport is not None  # noqa: S101  # asyncio's order of calls
         assert self._stall is not None  # noqa: S101
+        assert self._reading is not None  # noqa: S101
         speaks_ndjson = data[0] in _NDJSON_BEGINNINGS
         if not self._peers.gate.may_open(self._peer):
             error = to_wire(Unauthorized("Only the user that runs the daemon may call it."))
@@ -266,14 +256,17 @@ class Connection(asyncio.BufferedProtocol):
             return None
         if speaks_ndjson:
             return NdjsonConnection(
-                self._transport, self._peers.dispatcher, self._stall, self._caller
+                self._transport, self._reading, self._peers.dispatcher, self._stall, self._caller
             )
-        self._transport.pause_reading()
+        self._reading.pause()
         self._http_progress = Progress.READING
-        self._beginning = asyncio.create_task(self._begin_http(self._transport, data))
+        begin = self._begin_http(self._transport, self._reading, data)
+        self._beginning = asyncio.create_task(begin)
         return None
 
-    async def _begin_http(self, transport: asyncio.Transport, data: bytes) -> None:
+    async def _begin_http(
+        self, transport: asyncio.Transport, reading: Reading, data: bytes
+    ) -> None:
         """Nothing is read until HTTP is there to hear it."""
         try:
             http = await self._peers.http.server()
@@ -284,10 +277,10 @@ class Connection(asyncio.BufferedProtocol):
         if transport.is_closing():
             return
         self._http_progress = Progress.IDLE
-        self._framing = http.protocol(self._peer, self.origin)
+        self._framing = http.protocol(self._peer, self.origin, reading)
         self._framing.connection_made(transport)
         self._hear_http()
-        transport.resume_reading()
+        reading.resume()
         self._framing.data_received(data)
 
     def _refuse_for_now(self, transport: asyncio.Transport) -> None:
@@ -296,7 +289,7 @@ class Connection(asyncio.BufferedProtocol):
         error = to_wire(Overloaded("There are too many connections.", retry_after_ms=BUSY_MS))
         first = b""
         with contextlib.suppress(OSError):  # nothing has come
-            first = os.read(transport.get_extra_info("socket").fileno(), _RECEIVE_BYTES)[:1]
+            first = os.read(transport.get_extra_info("socket").fileno(), _REFUSED_BYTES)[:1]
         is_http = bool(first) and first not in _NDJSON_BEGINNINGS
         self._refuse(transport, error, HTTPStatus.SERVICE_UNAVAILABLE, is_http=is_http)
 

@@ -20,6 +20,7 @@ from cco_knowledge.rpc.late_http import Health, OnProgress
 from cco_knowledge.rpc.ndjson import too_large, too_much_unanswered
 from cco_knowledge.rpc.observed import Arrival
 from cco_knowledge.rpc.peer import Peer
+from cco_knowledge.rpc.receiving import Reading
 from cco_knowledge.rpc.stall import Progress
 from cco_knowledge.turns import Origin
 
@@ -43,14 +44,14 @@ class HttpServer(web.Server):
         self._on_progress = on_progress
         self._metrics = metrics
 
-    def protocol(self, peer: Peer, origin: Origin) -> "_Handler":
+    def protocol(self, peer: Peer, origin: Origin, reading: Reading) -> "_Handler":
         handler = _Handler(
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None switches it off
             auto_decompress=False,
         )
-        handler.peer, handler.origin = peer, origin
+        handler.peer, handler.origin, handler.reading = peer, origin, reading
         handler.on_progress = self._on_progress
         return handler
 
@@ -154,6 +155,7 @@ _ROUTES: dict[str, _Route] = {
 class _Handler(RequestHandler):
     peer: Peer
     origin: Origin
+    reading: Reading
     on_progress: OnProgress
     arrival: Arrival | None = None
     """Of the call at hand."""
@@ -161,6 +163,13 @@ class _Handler(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self.abandon()
         super().connection_lost(exc)
+
+    def _pause_transport_reading(self) -> None:
+        """As aiohttp does it, but that it has to be this connection's turn as well."""
+        self.reading.pause()
+
+    def _resume_transport_reading(self) -> None:
+        self.reading.resume()
 
     def abandon(self) -> None:
         if self.arrival is not None:

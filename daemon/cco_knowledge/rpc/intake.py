@@ -1,15 +1,18 @@
 """When a message is parsed: that holds up everybody, so callers take turns at it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cco_knowledge.turns import FairSemaphore, Pace
+from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace, Seldom
 
 _LARGE_BYTES = 64 << 10
 """From here on it takes long; 16 MiB of brackets take 0.5 s."""
-_CALLS_AT_ONCE = 16
+_CALLS_AT_ONCE = 4
 """Begun in one turn of the event loop, which others wait for."""
+_PAUSE = 2
+"""So many times as long as that turn, if still more wait and not all are of one caller."""
 
 
 class Intake:
@@ -21,6 +24,9 @@ class Intake:
     def __init__(self) -> None:
         self._small = FairSemaphore(_CALLS_AT_ONCE)
         self._large = Pace()
+        self._seldom = Seldom()
+        self._n_begun = 0
+        """In this turn."""
 
     @asynccontextmanager
     async def turn(self, n_bytes: int) -> AsyncIterator[None]:
@@ -34,5 +40,21 @@ class Intake:
                 yield
 
     async def small_turn(self) -> None:
+        if self._seldom.is_due(ORIGIN.get().peer):
+            return
         await self._small.enter()
-        asyncio.get_running_loop().call_soon(self._small.leave)
+        if not self._n_begun:
+            asyncio.get_running_loop().call_soon(self._end_turn, time.thread_time())
+        self._n_begun += 1
+
+    def _end_turn(self, begun_s: float) -> None:
+        n_begun, self._n_begun = self._n_begun, 0
+        if self._small.n_waiting and not self._large.is_alone:
+            pause_s = _PAUSE * (time.thread_time() - begun_s)
+            asyncio.get_running_loop().call_later(pause_s, self._leave, n_begun)
+        else:
+            self._leave(n_begun)
+
+    def _leave(self, n_begun: int) -> None:
+        for _ in range(n_begun):
+            self._small.leave()

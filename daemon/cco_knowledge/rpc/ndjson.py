@@ -9,6 +9,7 @@ from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.observed import Arrival
+from cco_knowledge.rpc.receiving import Reading
 from cco_knowledge.rpc.stall import Stall
 from cco_knowledge.shares import BUSY_MS
 
@@ -23,12 +24,14 @@ class NdjsonConnection:
     def __init__(
         self,
         transport: asyncio.Transport,
+        reading: Reading,
         dispatcher: Dispatcher,
         stall: Stall,
         caller: Caller,
     ) -> None:
         """What is notified to the caller goes this way."""
         self._transport = transport
+        self._reading = reading
         self._dispatcher = dispatcher
         self._stall = stall
         self._caller = caller
@@ -144,10 +147,10 @@ class NdjsonConnection:
         if is_closing:
             return
         if self._line_end >= 0 or not self._may_begin():
-            self._transport.pause_reading()
+            self._reading.pause()
             self._stall.stop()
             return
-        self._transport.resume_reading()
+        self._reading.resume()
         if self._unread or self._is_skipping:
             self._stall.start()
 

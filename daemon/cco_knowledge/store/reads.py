@@ -3,7 +3,15 @@
 import contextlib
 import functools
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Sequence,
+)
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -16,13 +24,14 @@ from cco_knowledge.store.interface import ANY, Page
 from cco_knowledge.store.native import panics_caught
 from cco_knowledge.store.totals import totals_of
 from cco_knowledge.store.vector_indexes import HAS_VECTORS, Asking
-from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace
+from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace, Seldom
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Reads = TypeVar("_Reads", bound="LanceReads")
-_LEAST_AT_ONCE = 4
+_LEAST_AT_ONCE = 2
+"""Reads, of those who come all the time; they take the processor, and seldom wait for the disk."""
 _IS_SUPERSEDED = "superseded_by IS NOT NULL"
 _IS_HIDDEN = "superseded_at IS NOT NULL"
 """The same rows, by an index."""
@@ -42,7 +51,7 @@ def in_turn(
 
     @functools.wraps(read)
     async def in_turn(self: _Reads, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        async with self._semaphore.place():
+        async with self.place():
             return await read(self, *args, **kwargs)
 
     return in_turn
@@ -55,9 +64,19 @@ class LanceReads:
         self._table = table
         self._large = Pace()
         self._share = Shares(_WAITING_BYTES)
-        self._semaphore = FairSemaphore(max(_LEAST_AT_ONCE, 2 * (os.cpu_count() or 1)))
+        self._semaphore = FairSemaphore(max(_LEAST_AT_ONCE, os.cpu_count() or 1))
+        self._seldom = Seldom()
         self._has_superseded = False
         self._asking = Asking()
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """For one read; whoever comes seldom does not wait for others."""
+        if self._seldom.is_due(ORIGIN.get().peer):
+            yield
+            return
+        async with self._semaphore.place():
+            yield
 
     async def prepare(self) -> None:
         """Learn what searches may leave out, because no row has it."""
@@ -205,7 +224,7 @@ class LanceReads:
     async def _answer(self, query: Callable[[], Any]) -> list[Entry]:
         """All rows of what goes to a caller. Raises TooLarge before the memory is spent."""
         self._large.note_origin()
-        async with self._semaphore.place():
+        async with self.place():
             batches = await self._collect_answer(query)
         n_bytes = sum(batch.nbytes for batch in batches)
         if n_bytes < _LARGE_BYTES:

@@ -1,11 +1,13 @@
 """Who goes next."""
 
 import asyncio
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cco_knowledge.turns import ORIGIN, FairSemaphore, Origin, Turns
+from cco_knowledge.rpc.receiving import Reading, Receiving
+from cco_knowledge.turns import ORIGIN, FairSemaphore, Origin, Seldom, Turns
 
 ORIGINS = st.builds(Origin, st.sampled_from([None, 1, 2]), st.sampled_from([1, 2, 3]))
 
@@ -96,3 +98,49 @@ async def test_whoever_stops_waiting_leaves_a_semaphore_as_it_was() -> None:
     semaphore.leave()
     async with asyncio.timeout(10), semaphore.place():
         pass
+
+
+def test_who_comes_seldom_is_due_and_who_comes_again_at_once_is_not() -> None:
+    seldom = Seldom()
+    assert seldom.is_due(1)
+    assert not seldom.is_due(1)
+    assert seldom.is_due(2)
+
+
+async def test_a_few_are_read_from_in_a_turn_and_nobody_is_forgotten() -> None:
+    """Of connections of one process; the first one comes seldom."""
+    receiving, transports = Receiving(), [Transport() for _ in range(20)]
+    readings = [
+        (Reading(cast("asyncio.Transport", one)), Origin(1, n)) for n, one in enumerate(transports)
+    ]
+    for reading, origin in readings:
+        receiving.taken(10)
+        receiving.has_read(reading, origin)
+    paused = [one for one in transports if not one.is_read]
+    assert len(paused) == 15
+    async with asyncio.timeout(10):
+        while not all(one.is_read for one in transports):  # noqa: ASYNC110  # turn by turn
+            await asyncio.sleep(0)
+
+
+async def test_what_its_framing_does_not_want_is_not_read_when_its_turn_comes() -> None:
+    transport = Transport()
+    reading = Reading(cast("asyncio.Transport", transport))
+    reading.end_turn()
+    reading.resume()
+    assert not transport.is_read
+    reading.pause()
+    reading.begin_turn()
+    assert not transport.is_read
+    reading.resume()
+    assert transport.is_read
+
+
+class Transport:
+    is_read = True
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
