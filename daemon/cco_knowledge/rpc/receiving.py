@@ -28,6 +28,7 @@ class Receiving:
         self._n_reads = 0
         self._waiting = Turns[Reading]()
         self._seldom = Seldom()
+        self._is_going_on = False
 
     def room(self) -> memoryview:
         """Used by one connection at a time, and only as long as it reads."""
@@ -43,9 +44,10 @@ class Receiving:
     def has_read(self, reading: "Reading", origin: Origin) -> None:
         if self._n_reads > _READS_AT_ONCE and not self._seldom.is_due(origin.peer):
             reading.end_turn()
-            if not self._waiting:
-                asyncio.get_running_loop().call_soon(self._go_on)
             self._waiting.add(origin, reading)
+            if not self._is_going_on:
+                self._is_going_on = True
+                asyncio.get_running_loop().call_soon(self._go_on)
 
     def forget(self, reading: "Reading", origin: Origin) -> None:
         self._waiting.remove(origin, reading)
@@ -56,7 +58,8 @@ class Receiving:
     def _go_on(self) -> None:
         for _ in range(min(_READS_AT_ONCE, len(self._waiting))):
             self._waiting.pop().begin_turn()
-        if self._waiting:
+        self._is_going_on = bool(self._waiting)
+        if self._is_going_on:
             loop, begun_s = asyncio.get_running_loop(), time.thread_time()
             # They are read from in the next turn, behind what is called then.
             loop.call_soon(loop.call_soon, self._pause, begun_s)
