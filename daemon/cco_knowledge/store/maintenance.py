@@ -215,7 +215,12 @@ class Maintenance:
     def _start(self, step: Step | None) -> None:
         self._waiting = None
         if not (self._running or self._is_closed):
-            self._task(self._by_itself(step)).add_done_callback(lambda _: self._plan())
+            self._task(self._by_itself(step)).add_done_callback(self._ended)
+
+    def _ended(self, step: "asyncio.Task[None]") -> None:
+        """Of one that failed in a way that nobody foresaw, the next commit begins another."""
+        if not step.cancelled() and step.exception() is None:
+            self._plan()
 
     def _task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work, name="maintenance")
