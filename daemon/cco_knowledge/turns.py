@@ -77,10 +77,12 @@ class Turns(Generic[T]):
 
 
 class FairSemaphore:
-    """So many get through at once; the others wait for their turns."""
+    """So many get through at once, at least one; the others wait for their turns."""
 
     def __init__(self, n_at_once: int) -> None:
-        self._n_free = n_at_once
+        self.n_at_once = n_at_once
+        """May change; it counts from the next who comes or leaves."""
+        self._n_inside = 0
         self._waiting = Turns[asyncio.Future[None]]()
 
     @property
@@ -97,8 +99,8 @@ class FairSemaphore:
 
     async def enter(self) -> None:
         """As the origin at hand."""
-        if self._n_free:
-            self._n_free -= 1
+        if self._n_inside < self.n_at_once and not self._waiting:
+            self._n_inside += 1
             return
         origin = ORIGIN.get()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -112,13 +114,13 @@ class FairSemaphore:
             raise
 
     def leave(self) -> None:
-        """Lets in the next one that still waits."""
-        while self._waiting:
+        """Lets in the next ones that still wait."""
+        self._n_inside -= 1
+        while self._waiting and self._n_inside < self.n_at_once:
             turn = self._waiting.pop()
             if not turn.done():
                 turn.set_result(None)
-                return
-        self._n_free += 1
+                self._n_inside += 1
 
 
 class Seldom:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from cco_knowledge_client import (
     KnowledgeError,
     MethodNotFound,
     NotFound,
+    Stats,
     Stored,
     TooLarge,
     Unreachable,
@@ -160,6 +162,13 @@ def test_what_helps_with_a_task_and_what_is_like_an_entry(knowledge: Any, projec
         knowledge.related("no-such-id")
 
 
+def _counts_of(stats: Stats) -> Stats:
+    """Without what files are in use, which upkeep changes between two looks."""
+    assert stats.storage is not None
+    assert set(stats.storage) == {"bytes", "fragments", "versions", "unindexed_rows"}
+    return replace(stats, storage={})
+
+
 def test_many_are_stored_listed_counted_and_cleaned_up(knowledge: Any, project: str) -> None:
     items = [
         {"text": f"text {n}", "project_id": project, "timestamp": f"202{n}-01-01T00:00:00Z"}
@@ -176,7 +185,9 @@ def test_many_are_stored_listed_counted_and_cleaned_up(knowledge: Any, project: 
     assert ([entry.id for entry in second.results], second.next_cursor) == (ids[:1], None)
     stats = knowledge.stats(project_id=project)
     assert (stats.total_records, stats.by_type) == (4, {"general": 4})
-    assert stats == type(stats)(**knowledge.call("knowledge.stats", {"project_id": project}))
+    assert _counts_of(stats) == _counts_of(
+        Stats(**knowledge.call("knowledge.stats", {"project_id": project}))
+    )
     would_be = knowledge.cleanup(project_id=project, dry_run=True)
     assert would_be == Cleaned(count=4, ids=tuple(would_be.ids))
     assert sorted(would_be.ids) == sorted(ids)

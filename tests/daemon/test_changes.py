@@ -240,6 +240,15 @@ def test_stats_of_an_unknown_project(shared_daemon: Daemon, project: str) -> Non
     assert (stats["total_records"], stats["oldest_record"]) == (0, None)
 
 
+def test_stats_name_the_most_first_and_equal_ones_by_name(
+    shared_daemon: Daemon, project: str
+) -> None:
+    for type_ in ("pattern", "issue", "general", "decision", "issue"):
+        store_all(shared_daemon, project, {"type": type_, "on_duplicate": "store"})
+    by_type = shared_daemon.call("knowledge.stats", {"project_id": project})["by_type"]
+    assert list(by_type.items()) == [("issue", 2), ("decision", 1), ("general", 1), ("pattern", 1)]
+
+
 def test_stats_are_exact_at_2500_entries(daemon: Daemon) -> None:
     types, agents = ("issue", "decision", "pattern", "general"), ("a", "b", "c")
     begin = datetime(2026, 1, 1, tzinfo=UTC)

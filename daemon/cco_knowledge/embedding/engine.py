@@ -29,12 +29,16 @@ _T = TypeVar("_T")
 _MS_PER_PASSAGE = 20
 _MAX_CACHED_PASSAGES = 16
 _SPANS_AT_ONCE = 8
+_FEW_SPANS = 4
+"""Of a longer text each passage counts as bulk: 256 KiB take most of a minute on two cores."""
 _SHORT_TOKENS = 128
 """Of what the reserved worker takes: 15 ms with two cores, 45 ms with a busy one."""
 _SHORT_CHARACTERS = 4 * _SHORT_TOKENS
 """Longer texts may have more tokens; which of the shorter ones do, counting them tells."""
 _BULK_NICENESS = 5
 """A third of the share of a core that others of normal priority have; 10 would be a tenth."""
+_LATELY_S = 1.0
+"""For so long after a short text somebody counts as calling."""
 _LONGEST_PASSAGE_S = 60.0
 """No passage that fits a model's window takes so long on one core."""
 
@@ -77,6 +81,7 @@ class _Worker:
         self.n_tokens = 0
         self.embedding_s = 0.0
         self.busy_since_s: float | None = None
+        self.is_bulk = False
         self._thread = ThreadPoolExecutor(1, f"embed-{name}")
         # One that has been made nice cannot be made normal again.
         self._bulk_thread = ThreadPoolExecutor(
@@ -125,6 +130,7 @@ class Engine:
         ]
         self._waiting: dict[_Line, Turns[_Job]] = {line: Turns() for line in _ALL}
         self._is_closed = False
+        self._short_came_s = -_LATELY_S
         self._queue_size = queue_size
         self._cache = _Cache(cache_size)
         self._n_special_tokens = len(model.tokens(""))
@@ -202,7 +208,8 @@ class Engine:
             passages: Sequence[Passage] = (whole,)
         else:
             # What takes so long goes behind the queries of others.
-            line = _line(max(priority, Priority.STORE), is_short=False)
+            least = Priority.STORE if len(whole) <= _FEW_SPANS else Priority.BULK
+            line = _line(max(priority, least), is_short=False)
             passages = await self._embed_spans(text, whole, prefix, line)
         self._cache.put(key, passages)
         return passages
@@ -230,6 +237,8 @@ class Engine:
             )
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         job = _Job(work, done)
+        if line in _SHORT:
+            self._short_came_s = time.monotonic()
         self._waiting[line].add(origin, job)
         self._start_jobs()
         try:
@@ -263,17 +272,27 @@ class Engine:
 
     def _start_jobs(self) -> None:
         for worker in self._workers:
-            if worker.busy_since_s is None and (taken := self._next(worker.lines)) is not None:
-                self._start(*taken, worker)
+            if worker.busy_since_s is None:
+                taken = self._next([line for line in worker.lines if self._may_run(line)])
+                if taken is not None:
+                    self._start(*taken, worker)
+
+    def _may_run(self, line: _Line) -> bool:
+        """Bulk leaves a core to all else that a call takes, while somebody calls."""
+        if line is not _Line.BULK or time.monotonic() - self._short_came_s > _LATELY_S:
+            return True
+        return sum(one.is_bulk for one in self._workers) < max(1, self._threads - 1)
 
     def _start(self, line: _Line, job: _Job, worker: _Worker) -> None:
         worker.busy_since_s = time.monotonic()
+        worker.is_bulk = line is _Line.BULK
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(worker.thread(line), job.work, worker)
         running.add_done_callback(partial(self._finish, job, worker))
 
     def _finish(self, job: _Job, worker: _Worker, finished: "asyncio.Future[Any]") -> None:
         worker.busy_since_s = None
+        worker.is_bulk = False
         error = finished.exception()
         if not job.done.done():
             if error is None:

@@ -1,5 +1,6 @@
 """Cutting a text that exceeds the model's window into overlapping passages. Pure."""
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ def split(text: str, window_tokens: int, count_tokens: Callable[[str], int]) -> 
     halved if it is too long.
     """
     units = [Span(*match.span()) for match in _UNIT.finditer(text)] or [Span(0, len(text))]
-    lengths = [count_tokens(text[unit.start : unit.end]) for unit in units]
+    count_unit = functools.cache(count_tokens)  # texts say the same words again and again
+    lengths = [count_unit(text[unit.start : unit.end]) for unit in units]
     spans = _group(units, lengths, window_tokens)
     return [
         fitting for span in spans for fitting in _halved(span, text, window_tokens, count_tokens)

@@ -6,7 +6,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
@@ -25,6 +25,8 @@ from cco_knowledge.shares import BUSY_MS, Shares
 from cco_knowledge.turns import Origin
 
 _NDJSON_BEGINNINGS = b"{[ \t\r\n"
+_LOOKED_AT = 64
+"""Connections of one peer, for one that may go: a thousand would hold up everybody."""
 _REFUSED_BYTES = 64 << 10
 """Read of what a connection has sent that is refused at once."""
 
@@ -49,13 +51,15 @@ class Peers:
     gate: Gate
     max_connections: int
     connections: "dict[asyncio.BaseTransport, Connection]" = field(default_factory=dict)
-    """The one that has been quiet for longest comes first."""
-    receiving: Receiving = field(default_factory=Receiving)
+    receiving: Receiving = field(init=False)
+    _quiet: "dict[int | None, dict[Connection, None]]" = field(default_factory=dict)
+    """Of each peer; the one that has been quiet for longest comes first."""
     _share: Shares = field(init=False)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _are_gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.receiving = Receiving(self.dispatcher.precedence)
         self._share = Shares(self.max_connections)
 
     def connection(self) -> "Connection":
@@ -65,21 +69,21 @@ class Peers:
         """Whether there is room for it: one that is idle has to go, of the same peer if it can."""
         peer = connection.origin.peer
         if not self._share.fits(peer, 1):
-            is_of_all = not self._share.held(peer)
-            idle = self._idle(lambda one: is_of_all or one.origin.peer == peer)
+            idle = self._idle([peer] if self._share.held(peer) else list(self._quiet))
             if idle is None:
                 return False
             idle.hear_no_more()
             self._release(idle)
         self._share.take(peer, 1)
         self.connections[transport] = connection
+        self._quiet.setdefault(peer, {})[connection] = None
         return True
 
-    def heard(self, transport: asyncio.BaseTransport) -> None:
-        """It is the last one now that has to go."""
-        connection = self.connections.pop(transport, None)
-        if connection is not None:
-            self.connections[transport] = connection
+    def heard(self, connection: "Connection") -> None:
+        """It is the last one of its peer now that has to go."""
+        quiet = self._quiet.get(connection.origin.peer, {})
+        if connection in quiet:
+            quiet[connection] = quiet.pop(connection)
 
     def look(self) -> None:
         """Now and then: of a peer that is not read from, the loop does not hear that it is gone."""
@@ -107,13 +111,24 @@ class Peers:
         if not self.connections:
             self._are_gone.set()
 
-    def _idle(self, may_go: "Callable[[Connection], bool]") -> "Connection | None":
-        return next((one for one in self.connections.values() if one.is_idle and may_go(one)), None)
+    def _idle(self, peers: "Sequence[int | None]") -> "Connection | None":
+        for peer in peers:
+            for connection in list(itertools.islice(self._quiet[peer], _LOOKED_AT)):
+                if connection.is_idle:
+                    return connection
+                self.heard(connection)  # it is at work: the next look begins with others
+        return None
 
     def _release(self, connection: "Connection") -> None:
-        if connection.has_place:
-            connection.has_place = False
-            self._share.give_back(connection.origin.peer, 1)
+        if not connection.has_place:
+            return
+        connection.has_place = False
+        peer = connection.origin.peer
+        self._share.give_back(peer, 1)
+        quiet = self._quiet[peer]
+        del quiet[connection]
+        if not quiet:
+            del self._quiet[peer]
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -162,7 +177,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         data = self._peers.receiving.taken(nbytes)
         assert self._transport is not None  # noqa: S101  # asyncio's order of calls
-        self._peers.heard(self._transport)
+        self._peers.heard(self)
         if self._framing is None:
             self._framing = self._choose(data)
         if self._framing is not None:

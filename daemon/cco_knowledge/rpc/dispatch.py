@@ -22,6 +22,7 @@ from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.intake import Intake
 from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
 from cco_knowledge.rpc.observed import Arrival, ObservedCall
+from cco_knowledge.rpc.precedence import Precedence
 from cco_knowledge.rpc.system import Host
 from cco_knowledge.service import KnowledgeService
 from cco_knowledge.shares import BUSY_MS, Shares
@@ -51,9 +52,13 @@ class Dispatcher:
     answers_share: Shares = field(default_factory=lambda: Shares(256 << 20))
     """Bytes that are not sent."""
     calls_share: Shares = field(default_factory=lambda: Shares(4096))
+    precedence: Precedence = field(default_factory=Precedence)
     in_flight: "set[asyncio.Task[Any]]" = field(default_factory=set)
     _limits: set[asyncio.Timeout] = field(default_factory=set)
-    _intake: Intake = field(default_factory=Intake)
+    _intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._intake = Intake(self.precedence)
 
     @contextlib.contextmanager
     def accepted(self, arrival: Arrival) -> Iterator[None]:
@@ -169,8 +174,10 @@ class Dispatcher:
                 reads = held.reads if method.only_reads else set()
                 with _among(limit, self._limits), _among(limit, reads):
                     service = await asyncio.shield(self.service)
-                    observed.begin()
-                    return await method.handler(service.limited_to(projects), given)
+                    peer = observed.arrival.caller.origin.peer
+                    async with self.precedence.turn(peer, self.calls_share.held(peer)):
+                        observed.begin()
+                        return await method.handler(service.limited_to(projects), given)
         except TimeoutError as error:
             what = f"The call took longer than {deadline_s:g} s."
             if self.draining:

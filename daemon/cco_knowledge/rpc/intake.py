@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from cco_knowledge.rpc.precedence import Precedence
 from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace, Seldom
 
 _LARGE_BYTES = 64 << 10
@@ -13,6 +14,8 @@ _CALLS_AT_ONCE = 4
 """Begun in one turn of the event loop, which others wait for."""
 _PAUSE = 2
 """So many times as long as that turn, if still more wait and not all are of one caller."""
+_LONG_PAUSE = 8
+"""The same while somebody with few calls is being served."""
 
 
 class Intake:
@@ -21,7 +24,8 @@ class Intake:
     Each further call of a batch has its turn too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, precedence: Precedence) -> None:
+        self._precedence = precedence
         self._small = FairSemaphore(_CALLS_AT_ONCE)
         self._large = Pace()
         self._seldom = Seldom()
@@ -50,7 +54,8 @@ class Intake:
     def _end_turn(self, begun_s: float) -> None:
         n_begun, self._n_begun = self._n_begun, 0
         if self._small.n_waiting and not self._large.is_alone:
-            pause_s = _PAUSE * (time.thread_time() - begun_s)
+            pause = _LONG_PAUSE if self._precedence.is_asked_for else _PAUSE
+            pause_s = pause * (time.thread_time() - begun_s)
             asyncio.get_running_loop().call_later(pause_s, self._leave, n_begun)
         else:
             self._leave(n_begun)

@@ -1,7 +1,6 @@
 """One JSON value a line, both ways. Responses may come in any order."""
 
 import asyncio
-import re
 import time
 
 from cco_knowledge.errors import Overloaded
@@ -15,7 +14,7 @@ from cco_knowledge.shares import BUSY_MS
 
 _MAX_CALLS_AT_ONCE = 16
 """On one connection; further lines wait, and nothing more is read until an answer is out."""
-_BLANK_LINES = re.compile(rb"(?:[ \t\r]*+\n)+")
+_BLANK = b" \t\r\n"
 
 
 class NdjsonConnection:
@@ -194,8 +193,9 @@ class NdjsonConnection:
 
 def _blank(data: bytearray) -> int:
     """How many bytes of empty lines it begins with."""
-    blank = _BLANK_LINES.match(data)
-    return blank.end() if blank else 0
+    if data[0] not in _BLANK:
+        return 0
+    return data.rfind(b"\n", 0, len(data) - len(data.lstrip(_BLANK))) + 1
 
 
 def too_large() -> WireError:

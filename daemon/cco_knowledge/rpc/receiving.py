@@ -7,6 +7,7 @@ hundred that flood it that is 30 ms, and a call takes a dozen turns.
 import asyncio
 import time
 
+from cco_knowledge.rpc.precedence import Precedence
 from cco_knowledge.turns import Origin, Seldom, Turns
 
 _BYTES = 64 << 10
@@ -17,12 +18,15 @@ _READS_AT_ONCE = 4
 """Whoever comes later in a turn is read from again when all others were."""
 _PAUSE = 2
 """So many times as long as what they brought took, none of those that wait is read from."""
+_LONG_PAUSE = 8
+"""The same while somebody with few calls is being served."""
 
 
 class Receiving:
     """What all connections share."""
 
-    def __init__(self) -> None:
+    def __init__(self, precedence: Precedence) -> None:
+        self._precedence = precedence
         self._buffer = memoryview(bytearray(_BYTES))
         self._n_bytes = 0
         self._n_reads = 0
@@ -66,7 +70,8 @@ class Receiving:
 
     def _pause(self, begun_s: float) -> None:
         took_s = time.thread_time() - begun_s
-        asyncio.get_running_loop().call_later(_PAUSE * took_s, self._go_on)
+        pause = _LONG_PAUSE if self._precedence.is_asked_for else _PAUSE
+        asyncio.get_running_loop().call_later(pause * took_s, self._go_on)
 
 
 class Reading:

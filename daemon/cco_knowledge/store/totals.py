@@ -25,9 +25,14 @@ async def totals_of(query: Any) -> Totals:
         newest = max([*times, newest] if newest else times)
     return Totals(
         total_records=total,
-        by_type=dict(counts["type"].most_common()),
-        by_agent=dict(counts["agent"].most_common()),
-        by_project=dict(counts["project_id"].most_common()),
+        by_type=_most_first(counts["type"]),
+        by_agent=_most_first(counts["agent"]),
+        by_project=_most_first(counts["project_id"]),
         oldest_record=oldest,
         newest_record=newest,
     )
+
+
+def _most_first(counter: Counter[str]) -> dict[str, int]:
+    """Equal ones by name: rows come in an order that changes when files are gathered."""
+    return dict(sorted(counter.items(), key=lambda counted: (-counted[1], counted[0])))

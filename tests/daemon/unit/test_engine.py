@@ -188,6 +188,38 @@ async def test_bulk_leaves_the_cores_to_others(engine: Engine, model: FakeModel)
     assert model.niceness == {"QUERY": normal, "STORE": normal, "BULK": bulk}
 
 
+@pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere threads have no niceness")
+async def test_a_long_text_is_bulk_whoever_brings_it(engine: Engine, model: FakeModel) -> None:
+    model.gate.set()
+    words = [f"word{number}" for number in range(10 * WINDOW)]
+    passages = await embed(engine, " ".join(words), Priority.QUERY)
+    assert len(passages) > 10
+    bulk = os.getpriority(os.PRIO_PROCESS, 0) + 5
+    assert set(model.niceness.values()) == {bulk}
+
+
+async def test_bulk_leaves_a_core_while_others_call(model: FakeModel) -> None:
+    async with an_engine(model, threads=2) as engine:
+        await engine.embed_document("free-call", Priority.QUERY)
+        await begin(model)
+        held = [embed(engine, f"stuck-{number}", Priority.BULK) for number in range(2)]
+        await begin(model)
+        await engine.embed_document(long("free"), Priority.QUERY)
+        await begin(model)
+        assert not model.begun.acquire(blocking=False)
+        model.end.set()
+        await asyncio.gather(*held)
+
+
+async def test_bulk_has_all_cores_where_nobody_else_calls(model: FakeModel) -> None:
+    async with an_engine(model, threads=2) as engine:
+        held = [embed(engine, f"stuck-{number}", Priority.BULK) for number in range(2)]
+        await begin(model)
+        await begin(model)
+        model.end.set()
+        await asyncio.gather(*held)
+
+
 async def test_a_full_queue_refuses(engine: Engine, model: FakeModel) -> None:
     tasks = [embed(engine, long("running"), Priority.STORE)]
     await begin(model)

@@ -6,6 +6,7 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cco_knowledge.rpc.precedence import Precedence
 from cco_knowledge.rpc.receiving import Reading, Receiving
 from cco_knowledge.turns import ORIGIN, FairSemaphore, Origin, Seldom, Turns
 
@@ -109,7 +110,7 @@ def test_who_comes_seldom_is_due_and_who_comes_again_at_once_is_not() -> None:
 
 async def test_a_few_are_read_from_in_a_turn_and_nobody_is_forgotten() -> None:
     """Of connections of one process; the first one comes seldom."""
-    receiving, transports = Receiving(), [Transport() for _ in range(20)]
+    receiving, transports = Receiving(Precedence()), [Transport() for _ in range(20)]
     readings = [
         (Reading(cast("asyncio.Transport", one)), Origin(1, n)) for n, one in enumerate(transports)
     ]

@@ -1,0 +1,84 @@
+"""Whoever has few calls at work goes before those who have many."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cco_knowledge.turns import FairSemaphore
+
+_FEW = 4
+"""Calls of one peer: an agent has one or two."""
+_AT_ONCE = 32
+"""Of peers with many: enough for all cores, and for commits that many share."""
+_BESIDE_OTHERS = 1
+"""The same while somebody else is being served."""
+_LATELY_S = 1.0
+"""For so long after a call its peer counts as being served: the next one may follow."""
+_LONG_S = 1.0
+"""What takes longer waits for the model most of the time, where callers take turns anyway."""
+
+
+class Precedence:
+    """Calls of peers with few at once; those of peers with many in turns, and not on all cores.
+
+    Otherwise one program that calls without end has both cores, and each step of anybody else's
+    call waits for one.
+    """
+
+    def __init__(self) -> None:
+        self._many = FairSemaphore(_AT_ONCE)
+        self._served_s: dict[int | None, float] = {}
+        """When peers with few calls had the last one; the latest comes last."""
+
+    @asynccontextmanager
+    async def turn(self, peer: int | None, n_calls: int) -> AsyncIterator[None]:
+        """Around a call of a peer that has so many at work."""
+        if n_calls <= _FEW:
+            self._serve(peer)
+            yield
+            self._serve(peer)
+            return
+        self._served_s.pop(peer, None)  # it does not go before itself
+        self._look()
+        await self._many.enter()
+        place = _Place(self)
+        try:
+            yield
+        finally:
+            place.leave()
+
+    def leave(self) -> None:
+        self._look()
+        self._many.leave()
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether a peer with few calls has been served lately."""
+        latest_s = next(reversed(self._served_s.values()), -_LATELY_S)
+        return time.monotonic() - latest_s <= _LATELY_S
+
+    def _serve(self, peer: int | None) -> None:
+        now_s = time.monotonic()
+        self._served_s.pop(peer, None)
+        self._served_s[peer] = now_s
+        while now_s - next(iter(self._served_s.values())) > _LATELY_S:
+            del self._served_s[next(iter(self._served_s))]
+
+    def _look(self) -> None:
+        self._many.n_at_once = _BESIDE_OTHERS if self.is_asked_for else _AT_ONCE
+
+
+class _Place:
+    """Of one call, until its end, or until it turns out to be long."""
+
+    def __init__(self, precedence: Precedence) -> None:
+        self._precedence = precedence
+        self._is_left = False
+        self._leaving = asyncio.get_running_loop().call_later(_LONG_S, self.leave)
+
+    def leave(self) -> None:
+        self._leaving.cancel()
+        if not self._is_left:
+            self._is_left = True
+            self._precedence.leave()
