@@ -12,10 +12,6 @@ _LARGE_BYTES = 64 << 10
 """From here on it takes long; 16 MiB of brackets take 0.5 s."""
 _CALLS_AT_ONCE = 4
 """Begun in one turn of the event loop, which others wait for."""
-_PAUSE = 2
-"""So many times as long as that turn, if still more wait and not all are of one caller."""
-_LONG_PAUSE = 8
-"""The same while somebody with few calls is being served."""
 
 
 class Intake:
@@ -54,8 +50,7 @@ class Intake:
     def _end_turn(self, begun_s: float) -> None:
         n_begun, self._n_begun = self._n_begun, 0
         if self._small.n_waiting and not self._large.is_alone:
-            pause = _LONG_PAUSE if self._precedence.is_asked_for else _PAUSE
-            pause_s = pause * (time.thread_time() - begun_s)
+            pause_s = self._precedence.pause_s(time.thread_time() - begun_s)
             asyncio.get_running_loop().call_later(pause_s, self._leave, n_begun)
         else:
             self._leave(n_begun)

@@ -15,6 +15,11 @@ _BESIDE_OTHERS = 1
 """The same while somebody else is being served."""
 _LATELY_S = 1.0
 """For so long after a call its peer counts as being served: the next one may follow."""
+_PAUSE = 2
+"""So many times as long as the work took; what is not called yet may be anybody's."""
+_LONG_PAUSE = 8
+"""The same while somebody with few calls is being served."""
+_LONGEST_PAUSE_S = 0.05
 _LONG_S = 1.0
 """What takes longer waits for the model most of the time, where callers take turns anyway."""
 
@@ -57,6 +62,11 @@ class Precedence:
         """Whether a peer with few calls has been served lately."""
         latest_s = next(reversed(self._served_s.values()), -_LATELY_S)
         return time.monotonic() - latest_s <= _LATELY_S
+
+    def pause_s(self, took_s: float) -> float:
+        """For so long nobody who waits goes on, after work for others that took so long."""
+        longer = _LONG_PAUSE if self.is_asked_for else _PAUSE
+        return min(longer * took_s, _LONGEST_PAUSE_S)
 
     def _serve(self, peer: int | None) -> None:
         now_s = time.monotonic()

@@ -16,10 +16,6 @@ request of usual size comes at once."""
 _LEAST_BYTES = 4 << 10
 _READS_AT_ONCE = 4
 """Whoever comes later in a turn is read from again when all others were."""
-_PAUSE = 2
-"""So many times as long as what they brought took, none of those that wait is read from."""
-_LONG_PAUSE = 8
-"""The same while somebody with few calls is being served."""
 
 
 class Receiving:
@@ -70,8 +66,7 @@ class Receiving:
 
     def _pause(self, begun_s: float) -> None:
         took_s = time.thread_time() - begun_s
-        pause = _LONG_PAUSE if self._precedence.is_asked_for else _PAUSE
-        asyncio.get_running_loop().call_later(pause * took_s, self._go_on)
+        asyncio.get_running_loop().call_later(self._precedence.pause_s(took_s), self._go_on)
 
 
 class Reading:
