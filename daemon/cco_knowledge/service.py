@@ -329,7 +329,7 @@ class KnowledgeService:
     async def _insert(self, drafts: Sequence[Draft], *, compare: bool = True) -> list[Outcome]:
         """The writer commits while the neighbours are looked for: neither waits for the other."""
         outcomes, similar = await asyncio.gather(
-            self._store.insert(drafts), self._all_similar(drafts if compare else [])
+            self._store.insert(drafts), self._similar(drafts if compare else [])
         )
         await self._searcher.follow()
 
@@ -344,15 +344,13 @@ class KnowledgeService:
 
         return list(map(told, outcomes, similar or itertools.repeat(()), drafts))
 
-    async def _all_similar(self, drafts: Sequence[Draft]) -> list[list[Match]]:
-        """Of each draft. A few at a time: each look at the table copies its vectors."""
-        new = {draft.embedded.entry.id for draft in drafts}
-
-        async def similar(draft: Draft) -> list[Match]:
-            near = await self._searcher.similar(draft.embedded, new)
-            return [match for match in near if match.id not in draft.supersedes]
-
-        return await each(drafts, similar, at_once=_COMPARED_AT_ONCE)
+    async def _similar(self, drafts: Sequence[Draft]) -> list[list[Match]]:
+        """Of each draft."""
+        similar = await self._searcher.similar([draft.embedded for draft in drafts])
+        return [
+            [match for match in near if match.id not in draft.supersedes]
+            for draft, near in zip(drafts, similar, strict=True)
+        ]
 
     async def _draft(self, new: NewEntry, priority: Priority) -> tuple[Draft, list[Redaction]]:
         self._check_type(new.type)

@@ -14,6 +14,7 @@ T = TypeVar("T")
 _PAUSE = 50
 """So many times as long as the work took: of a hundred calls of others, two meet it."""
 _SELDOM_S = 0.02
+_LATELY_S = 1.0
 _MOST_PEERS = 1024
 _ALONE_S = 1.0
 """Whoever has been alone for so long holds up nobody, and need not pause."""
@@ -139,6 +140,29 @@ class Seldom:
             self._came_s.clear()
         self._came_s[peer] = now_s
         return True
+
+
+class Lately:
+    """Who came in the last second."""
+
+    def __init__(self) -> None:
+        self._came_s: dict[int | None, float] = {}
+        """The latest comes last."""
+
+    def note(self, peer: int | None) -> None:
+        now_s = time.monotonic()
+        self._came_s.pop(peer, None)
+        self._came_s[peer] = now_s
+        while now_s - next(iter(self._came_s.values())) > _LATELY_S:
+            del self._came_s[next(iter(self._came_s))]
+
+    def forget(self, peer: int | None) -> None:
+        self._came_s.pop(peer, None)
+
+    @property
+    def is_anybody(self) -> bool:
+        latest_s = next(reversed(self._came_s.values()), -_LATELY_S)
+        return time.monotonic() - latest_s <= _LATELY_S
 
 
 class Pace:

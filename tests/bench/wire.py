@@ -43,8 +43,8 @@ _SEARCH = "search_10_again"
 def run(options: Options) -> dict[str, Any]:
     n = options.count(1_000, 200)
     with stand(options) as measured:
-        ids = iter(measured.ids(5 * n))
-        parts = [list(itertools.islice(ids, max(1, options.entries // 5))) for _ in range(5)]
+        ids = measured.ids(min(5 * n, options.entries))
+        parts = [ids[number::5] for number in range(5)]
         over_the_socket = _over_the_socket(measured, _Requests(parts[0]), _Requests(parts[1]), n)
         clients = _clients(measured, parts[2], parts[3], n)
     home = copied(options, filled(options, options.entries))

@@ -21,7 +21,7 @@ from cco_knowledge.embedding.passages import Span, split
 from cco_knowledge.errors import EmbeddingFailed, Overloaded, Unavailable
 from cco_knowledge.metrics import EmbeddingWork
 from cco_knowledge.models import ModelSpec
-from cco_knowledge.turns import ORIGIN, Origin, Turns
+from cco_knowledge.turns import ORIGIN, OURSELVES, Lately, Origin, Turns
 from cco_knowledge.types import ModelIdentity, Passage, Vector
 from cco_knowledge.vectors import mean
 
@@ -37,8 +37,6 @@ _SHORT_CHARACTERS = 4 * _SHORT_TOKENS
 """Longer texts may have more tokens; which of the shorter ones do, counting them tells."""
 _BULK_NICENESS = 5
 """A third of the share of a core that others of normal priority have; 10 would be a tenth."""
-_LATELY_S = 1.0
-"""For so long after a short text somebody counts as calling."""
 _LONGEST_PASSAGE_S = 60.0
 """No passage that fits a model's window takes so long on one core."""
 
@@ -130,7 +128,8 @@ class Engine:
         ]
         self._waiting: dict[_Line, Turns[_Job]] = {line: Turns() for line in _ALL}
         self._is_closed = False
-        self._short_came_s = -_LATELY_S
+        self._calling = Lately()
+        """Peers that sent short texts, and no bulk since."""
         self._queue_size = queue_size
         self._cache = _Cache(cache_size)
         self._n_special_tokens = len(model.tokens(""))
@@ -237,8 +236,10 @@ class Engine:
             )
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         job = _Job(work, done)
-        if line in _SHORT:
-            self._short_came_s = time.monotonic()
+        if line is _Line.BULK:
+            self._calling.forget(origin.peer)
+        elif line in _SHORT and origin is not OURSELVES:
+            self._calling.note(origin.peer)
         self._waiting[line].add(origin, job)
         self._start_jobs()
         try:
@@ -278,8 +279,8 @@ class Engine:
                     self._start(*taken, worker)
 
     def _may_run(self, line: _Line) -> bool:
-        """Bulk leaves a core to all else that a call takes, while somebody calls."""
-        if line is not _Line.BULK or time.monotonic() - self._short_came_s > _LATELY_S:
+        """Bulk leaves a core to all else that a call takes, while somebody else calls."""
+        if line is not _Line.BULK or not self._calling.is_anybody:
             return True
         return sum(one.is_bulk for one in self._workers) < max(1, self._threads - 1)
 

@@ -1,11 +1,10 @@
 """Whoever has few calls at work goes before those who have many."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cco_knowledge.turns import FairSemaphore
+from cco_knowledge.turns import FairSemaphore, Lately
 
 _FEW = 4
 """Calls of one peer: an agent has one or two."""
@@ -13,8 +12,6 @@ _AT_ONCE = 32
 """Of peers with many: enough for all cores, and for commits that many share."""
 _BESIDE_OTHERS = 1
 """The same while somebody else is being served."""
-_LATELY_S = 1.0
-"""For so long after a call its peer counts as being served: the next one may follow."""
 _PAUSE = 2
 """So many times as long as the work took; what is not called yet may be anybody's."""
 _LONG_PAUSE = 8
@@ -33,18 +30,18 @@ class Precedence:
 
     def __init__(self) -> None:
         self._many = FairSemaphore(_AT_ONCE)
-        self._served_s: dict[int | None, float] = {}
-        """When peers with few calls had the last one; the latest comes last."""
+        self._served = Lately()
+        """Peers with few calls."""
 
     @asynccontextmanager
     async def turn(self, peer: int | None, n_calls: int) -> AsyncIterator[None]:
         """Around a call of a peer that has so many at work."""
         if n_calls <= _FEW:
-            self._serve(peer)
+            self._served.note(peer)  # for a while it counts as being served: more may follow
             yield
-            self._serve(peer)
+            self._served.note(peer)
             return
-        self._served_s.pop(peer, None)  # it does not go before itself
+        self._served.forget(peer)  # it does not go before itself
         self._look()
         await self._many.enter()
         place = _Place(self)
@@ -60,20 +57,12 @@ class Precedence:
     @property
     def is_asked_for(self) -> bool:
         """Whether a peer with few calls has been served lately."""
-        latest_s = next(reversed(self._served_s.values()), -_LATELY_S)
-        return time.monotonic() - latest_s <= _LATELY_S
+        return self._served.is_anybody
 
     def pause_s(self, took_s: float) -> float:
         """For so long nobody who waits goes on, after work for others that took so long."""
         longer = _LONG_PAUSE if self.is_asked_for else _PAUSE
         return min(longer * took_s, _LONGEST_PAUSE_S)
-
-    def _serve(self, peer: int | None) -> None:
-        now_s = time.monotonic()
-        self._served_s.pop(peer, None)
-        self._served_s[peer] = now_s
-        while now_s - next(iter(self._served_s.values())) > _LATELY_S:
-            del self._served_s[next(iter(self._served_s))]
 
     def _look(self) -> None:
         self._many.n_at_once = _BESIDE_OTHERS if self.is_asked_for else _AT_ONCE

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,6 +30,7 @@ _LONG_QUERY = 4096
 _WEIGHED = 10
 """So many of the best hits are asked whether they answer, unless the caller wants more."""
 _MAX_SIMILAR = 3
+_COMPARED_AT_ONCE = 100
 _NEARLY_THE_SAME = 0.75
 """Cosine of two entries of one project and type. Of 27 labelled decisions and their successors
 four are above; of all other pairs in tests/quality none is above 0.73."""
@@ -134,17 +135,25 @@ class Searcher:
         question = _Question(vector, (), filters)
         return await self._found(question, fusion.by_meaning(others)[:limit], others)
 
-    async def similar(self, embedded: EmbeddedEntry, new: Collection[str]) -> list[Match]:
-        """The current entries of the same project and type that say nearly the same.
+    async def similar(self, new: Sequence[EmbeddedEntry]) -> list[list[Match]]:
+        """Of each the current entries of the same project and type that say nearly the same.
 
-        `new`: the ids that are being stored, this one's among them; they are left out.
+        `new`: what is being stored; none of it counts.
         """
-        entry = embedded.entry
-        filters = Filters(project_ids=(entry.project_id,), types=(entry.type,))
-        limit = _MAX_SIMILAR + len(new)
-        vector = mean(embedded.passages)
-        nearest = await self._store.nearest(vector, filters, limit, least=_NEARLY_THE_SAME)
-        return [match for match in nearest if match.id not in new][:_MAX_SIMILAR]
+        ids = {embedded.entry.id for embedded in new}
+        similar: dict[str, list[Match]] = {}
+        for some in _alike(new):
+            entry = some[0].entry
+            nearest = await self._store.nearest_to_each(
+                [mean(embedded.passages) for embedded in some],
+                Filters(project_ids=(entry.project_id,), types=(entry.type,)),
+                _MAX_SIMILAR + len(ids),
+                least=_NEARLY_THE_SAME,
+            )
+            for embedded, matches in zip(some, nearest, strict=True):
+                others = [match for match in matches if match.id not in ids]
+                similar[embedded.entry.id] = others[:_MAX_SIMILAR]
+        return [similar[embedded.entry.id] for embedded in new]
 
     async def nearest(
         self, vector: Vector, filters: Filters, limit: int
@@ -187,6 +196,17 @@ class Searcher:
 
         hits = list(itertools.starmap(hit, enumerate(entries)))
         return Found(hits, any(one.answers for one in hits))
+
+
+def _alike(entries: Sequence[EmbeddedEntry]) -> Iterator[Sequence[EmbeddedEntry]]:
+    """Those of one project and type together, and not too many."""
+
+    def kind(embedded: EmbeddedEntry) -> tuple[str, str]:
+        return embedded.entry.project_id, embedded.entry.type
+
+    for _, same in itertools.groupby(sorted(entries, key=kind), kind):
+        while some := list(itertools.islice(same, _COMPARED_AT_ONCE)):
+            yield some
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,18 @@ class Store(Protocol):
         """
         ...
 
+    async def nearest_to_each(
+        self,
+        vectors: Sequence[Vector],
+        filters: Filters,
+        limit: int,
+        *,
+        exact: bool = False,
+        least: float | None = None,
+    ) -> list[list[Match]]:
+        """The same of several vectors, in their order."""
+        ...
+
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         """The entries that hold any of the terms among those that pass, by BM25."""
         ...

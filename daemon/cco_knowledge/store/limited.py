@@ -62,6 +62,18 @@ class LimitedStore:
         own = self._own(filters)
         return await self._store.nearest(vector, own, limit, exact=True, least=least)
 
+    async def nearest_to_each(
+        self,
+        vectors: Sequence[Vector],
+        filters: Filters,
+        limit: int,
+        *,
+        exact: bool = True,  # noqa: ARG002
+        least: float | None = None,
+    ) -> list[list[Match]]:
+        own = self._own(filters)
+        return await self._store.nearest_to_each(vectors, own, limit, exact=True, least=least)
+
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         """Scored anew: the full-text index counts how rare a word is over all projects."""
         own = self._own(filters)

@@ -1,6 +1,8 @@
 """Which entries are nearest to a vector: by the vectors' indexes, where these pay."""
 
 import asyncio
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,16 +49,41 @@ class LanceNearest(LanceReads):
         if not limit:
             return []
         with translated("search"):
-            if not exact and self._asking.indexes:
-                found = await self._by_indexes(vector, filters, limit, least)
-                if found is not None and (least is not None or len(found) == limit):
-                    return found
-            condition, wanted = self._predicate(filters), _Wanted(limit, least)
-            return await self._nearest(vector, condition, wanted, dict.fromkeys(self._columns))
+            (found,) = await self._to_each([vector], filters, limit, exact=exact, least=least)
+            return found
+
+    @in_turn
+    async def nearest_to_each(
+        self,
+        vectors: Sequence[Vector],
+        filters: Filters,
+        limit: int,
+        *,
+        exact: bool = False,
+        least: float | None = None,
+    ) -> list[list[Match]]:
+        with translated("search"):
+            return await self._to_each(vectors, filters, limit, exact=exact, least=least)
+
+    async def _to_each(
+        self,
+        vectors: Sequence[Vector],
+        filters: Filters,
+        limit: int,
+        *,
+        exact: bool,
+        least: float | None,
+    ) -> list[list[Match]]:
+        if not exact and self._asking.indexes:
+            found = await self._by_indexes(vectors, filters, limit, least)
+            if found is not None and (least is not None or all(len(f) == limit for f in found)):
+                return found
+        condition, wanted = self._predicate(filters), _Wanted(limit, least)
+        return await self._nearest(vectors, condition, wanted, dict.fromkeys(self._columns))
 
     async def _by_indexes(
-        self, vector: Vector, filters: Filters, limit: int, least: float | None
-    ) -> list[Match] | None:
+        self, vectors: Sequence[Vector], filters: Filters, limit: int, least: float | None
+    ) -> list[list[Match]] | None:
         """None where comparing all is quicker; fewer than `limit` where too few were found.
 
         What is near lies in the lists that are nearest, however few entries pass.
@@ -78,7 +105,8 @@ class LanceNearest(LanceReads):
             return None
         some_more = limit + max(limit // 4, _SOME_MORE) if self._has_superseded else limit
         wanted = _Wanted(some_more, least, with_hidden=not leaves_out)
-        return (await self._nearest(vector, condition, wanted, asked))[:limit]
+        found = await self._nearest(vectors, condition, wanted, asked)
+        return [matches[:limit] for matches in found]
 
     @in_turn
     async def similarities(self, vector: Vector, found: Sequence[Match]) -> dict[str, float]:
@@ -92,43 +120,52 @@ class LanceNearest(LanceReads):
             cosines |= schema.to_cosines(batch, vector)
         if "passages" in self._columns:
             wanted = _Wanted(len(found))
-            for match in await self._nearest_in("passages", vector, condition, wanted):
+            (matches,) = await self._nearest_in("passages", [vector], condition, wanted)
+            for match in matches:
                 cosines[match.id] = max(match.score, cosines.get(match.id, match.score))
         return cosines
 
     async def _nearest(
         self,
-        vector: Vector,
+        vectors: Sequence[Vector],
         condition: str | None,
         wanted: _Wanted,
         asked: Mapping[str, Probing | None],
-    ) -> list[Match]:
+    ) -> list[list[Match]]:
         searches = [
-            self._nearest_in(column, vector, condition, wanted, probing)
+            self._nearest_in(column, vectors, condition, wanted, probing)
             for column, probing in asked.items()
         ]
-        best: dict[str, Match] = {}
-        for match in (m for matches in await asyncio.gather(*searches) for m in matches):
-            known = best.get(match.id)
-            if known is None or known.score < match.score:
-                best[match.id] = match
-        return sorted(best.values(), key=lambda match: (-match.score, match.id))[: wanted.limit]
+        of_each = zip(*await asyncio.gather(*searches), strict=True)
+        return [_best(itertools.chain(*found), wanted.limit) for found in of_each]
 
     async def _nearest_in(
         self,
         column: str,
-        vector: Vector,
+        vectors: Sequence[Vector],
         condition: str | None,
         wanted: _Wanted,
         probing: Probing | None = None,
-    ) -> list[Match]:
-        """Exactly, unless it is to be found by the column's index."""
-        numbers = pa.Array.from_buffers(
-            pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)]
-        )
+    ) -> list[list[Match]]:
+        """Exactly, unless it is to be found by the column's index.
+
+        A hundred vectors in one query take a tenth of the time of a hundred queries. Those of
+        passages would count as one vector in several parts, and are asked for one after the other.
+        """
+        if column == "passages" and len(vectors) > 1:
+            if not await self._counted(both(HAS_VECTORS[column], condition)):
+                return [[] for _ in vectors]
+            singly = [
+                await self._nearest_in(column, [vector], condition, wanted, probing)
+                for vector in vectors
+            ]
+            return list(itertools.chain(*singly))
 
         def query() -> Any:
-            query = self._table.query().nearest_to(numbers)
+            first, *further = map(_numbers, vectors)
+            query = self._table.query().nearest_to(first)
+            for numbers in further:
+                query.add_query_vector(numbers)
             query.column(column)
             query.distance_type("cosine")
             query.select_columns([*MATCH_COLUMNS, "superseded_at", "_distance"])
@@ -147,13 +184,36 @@ class LanceNearest(LanceReads):
 
         batches = await self._rows(lambda: query().execute())
         hidden = () if wanted.with_hidden else set(_hidden(batches))
-        found = [
-            Match(match.id, match.timestamp, 1.0 - match.score, match.row)
-            for match in matches_of(batches, "_distance")
-            if match.id not in hidden
-        ]
-        least = wanted.least
-        return found if least is None else [match for match in found if match.score >= least]
+        least = -math.inf if wanted.least is None else wanted.least
+        found: list[list[Match]] = [[] for _ in vectors]
+        rows = zip(_queries_of(batches), matches_of(batches, "_distance"), strict=True)
+        for number, near in rows:
+            match = replace(near, score=1.0 - near.score)
+            if match.score >= least and match.id not in hidden:
+                found[number].append(match)
+        return found
+
+
+def _numbers(vector: Vector) -> Any:
+    return pa.Array.from_buffers(pa.float32(), len(vector) // 4, [None, pa.py_buffer(vector)])
+
+
+def _queries_of(batches: Iterable[Any]) -> Iterator[int]:
+    """Of each row: which of the vectors it is near to."""
+    for batch in batches:
+        if "query_index" in batch.schema.names:
+            yield from batch.column("query_index").to_pylist()
+        else:
+            yield from itertools.repeat(0, batch.num_rows)
+
+
+def _best(found: Iterable[Match], limit: int) -> list[Match]:
+    best: dict[str, Match] = {}
+    for match in found:
+        known = best.get(match.id)
+        if known is None or known.score < match.score:
+            best[match.id] = match
+    return sorted(best.values(), key=lambda match: (-match.score, match.id))[:limit]
 
 
 def _hidden(batches: Iterable[Any]) -> Iterator[str]:

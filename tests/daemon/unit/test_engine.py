@@ -200,8 +200,10 @@ async def test_a_long_text_is_bulk_whoever_brings_it(engine: Engine, model: Fake
 
 async def test_bulk_leaves_a_core_while_others_call(model: FakeModel) -> None:
     async with an_engine(model, threads=2) as engine:
+        ORIGIN.set(Origin(1, 1))
         await engine.embed_document("free-call", Priority.QUERY)
         await begin(model)
+        ORIGIN.set(Origin(2, 2))
         held = [embed(engine, f"stuck-{number}", Priority.BULK) for number in range(2)]
         await begin(model)
         await engine.embed_document(long("free"), Priority.QUERY)
@@ -213,6 +215,11 @@ async def test_bulk_leaves_a_core_while_others_call(model: FakeModel) -> None:
 
 async def test_bulk_has_all_cores_where_nobody_else_calls(model: FakeModel) -> None:
     async with an_engine(model, threads=2) as engine:
+        await engine.embed_document("free-of-ourselves", Priority.QUERY)
+        ORIGIN.set(Origin(1, 1))
+        await engine.embed_document("free-of-the-same-peer", Priority.QUERY)
+        await begin(model)
+        await begin(model)
         held = [embed(engine, f"stuck-{number}", Priority.BULK) for number in range(2)]
         await begin(model)
         await begin(model)

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from cco_knowledge import turns
 from cco_knowledge.rpc import precedence
 from cco_knowledge.rpc.precedence import Precedence
 
@@ -64,7 +65,7 @@ async def test_it_has_all_again_when_the_others_have_gone(monkeypatch: pytest.Mo
     of = Precedence()
     async with of.turn(*FEW):
         pass
-    monkeypatch.setattr(precedence, "_LATELY_S", 0)
+    monkeypatch.setattr(turns, "_LATELY_S", 0)
     assert not of.is_asked_for
     calls = Calls(of)
     await calls.begin(MANY, times=100)

@@ -98,6 +98,23 @@ async def test_new_rows_are_found_at_once_and_deleted_ones_never(folder: Path) -
             assert f"e{number}" not in found(await store.nearest(near(number), ANY, 10))
 
 
+@pytest.mark.parametrize("filters", [ANY, SOME, FEW])
+@pytest.mark.parametrize("least", [None, 0.9])
+async def test_several_vectors_find_what_each_finds_alone(
+    folder: Path, filters: Filters, least: float | None
+) -> None:
+    vectors = [near(number) for number in (*UNSEEN, 5, large_table.FURTHER + 50)]
+    async with opened(folder) as store:
+        await indexed(store)
+        exact = [await store.nearest(v, filters, 30, exact=True, least=least) for v in vectors]
+        alone = [await store.nearest(v, filters, 30, least=least) for v in vectors]
+        assert any(exact)
+        each = await store.nearest_to_each(vectors, filters, 30, exact=True, least=least)
+        assert each == exact
+        by_index = await store.nearest_to_each(vectors, filters, 30, least=least)
+        assert by_index in (alone, exact)  # all are exact where an index finds too few for one
+
+
 async def test_a_limited_caller_is_answered_exactly(folder: Path) -> None:
     projects = [f"p{number}" for number in range(20)]
     async with opened(folder) as store:
