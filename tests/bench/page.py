@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.baselines.table import table as comparison
 from bench.goals import judged
 
 _ROOT = Path(__file__).parents[2]
@@ -188,6 +189,38 @@ def _stages(report: Report) -> list[str]:
     return _table(("median µs", *names), rows)
 
 
+def _scale(report: Report) -> list[str]:
+    rows = [
+        (
+            *(int(n_rows), filtered, of["recall"]),
+            *(of["ms"]["p50"], of["ms"]["p95"], of["exact_ms"]["p50"]),
+        )
+        for n_rows, table in _part(report, "scale").items()
+        for filtered, of in table["in_one_process"]["searches"].items()
+    ]
+    titles = ("entries", "of", "recall@10", "p50 ms", "p95 ms", "comparing all, p50 ms")
+    return _table(titles, rows)
+
+
+def _scale_served(report: Report) -> list[str]:
+    rows = [
+        (
+            *(int(n_rows), table["over_the_socket"]["ready_s"]),
+            *(table["over_the_socket"]["search_ms"][mode]["p50"] for mode in ("vector", "hybrid")),
+            *(table["over_the_socket"]["store_ms"][rank] for rank in ("p50", "p95")),
+            table["over_the_socket"]["resident_mb"],
+        )
+        for n_rows, table in _part(report, "scale").items()
+    ]
+    titles = ("ready s", "by meaning, p50 ms", "hybrid, p50 ms", "store p50 ms", "store p95 ms")
+    return _table(("entries", *titles, "resident MB"), rows)
+
+
+def _peers(report: Report) -> list[str]:
+    part = _part(report, "peers")
+    return comparison(part).splitlines() if part else []
+
+
 def _others(part: str) -> Callable[[Report], list[str]]:
     """Of parts whose figures are one level of names and numbers, or two."""
 
@@ -215,12 +248,13 @@ PLACES: Mapping[str, Callable[[Report], list[str]]] = {
     "importing": _others("importing"),
     "searches": _searches,
     "search ratios": _ratios("searches"),
-    "scale": _others("scale"),
+    "scale": _scale,
+    "scale served": _scale_served,
     "calls": _calls,
     "wire": _wire,
     "stages": _stages,
     "clients": _clients,
     "rest": _others("rest"),
-    "peers": _others("peers"),
+    "peers": _peers,
     "limits": _others("limits"),
 }

@@ -23,7 +23,7 @@ def run(options: Options) -> dict[str, Any]:
         return {
             "seconds": round(took_s, 1),
             "percent_of_a_core": round(100 * (cpu_s(pid) - begun_cpu) / took_s, 3),
-            "wakes_per_s": round((_wakes(pid) - begun_wakes) / took_s, 1),
+            "wakes_per_s": round(_woken_since(begun_wakes, pid) / took_s, 1),
         }
 
 
@@ -36,11 +36,16 @@ def _settle(pid: int) -> None:
             return
 
 
-def _wakes(pid: int) -> int:
-    """Of all threads: how often each went to sleep by itself."""
-    return sum(
-        int(line.split()[1])
+def _wakes(pid: int) -> dict[str, int]:
+    """By thread: how often it went to sleep by itself."""
+    return {
+        task.name: int(line.split()[1])
         for task in Path(f"/proc/{pid}/task").iterdir()
         for line in (task / "status").read_text("ascii").splitlines()
         if line.startswith("voluntary_ctxt_switches")
-    )
+    }
+
+
+def _woken_since(begun: dict[str, int], pid: int) -> int:
+    """Without threads that have ended meanwhile."""
+    return sum(wakes - begun.get(thread, 0) for thread, wakes in _wakes(pid).items())
