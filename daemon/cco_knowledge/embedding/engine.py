@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cco_knowledge import cores, faults
+from cco_knowledge.embedding.cache import Cache
 from cco_knowledge.embedding.interface import Priority
 from cco_knowledge.embedding.native import Context, Model
 from cco_knowledge.embedding.passages import Span, split
@@ -27,7 +27,6 @@ from cco_knowledge.vectors import mean
 
 _T = TypeVar("_T")
 _MS_PER_PASSAGE = 20
-_MAX_CACHED_PASSAGES = 16
 _SPANS_AT_ONCE = 8
 _FEW_SPANS = 4
 """Of a longer text each passage counts as bulk: 256 KiB take most of a minute on two cores."""
@@ -131,7 +130,7 @@ class Engine:
         self._calling = Lately()
         """Peers that sent short texts, and no bulk since."""
         self._queue_size = queue_size
-        self._cache = _Cache(cache_size)
+        self._cache = Cache(cache_size)
         self._n_special_tokens = len(model.tokens(""))
 
     async def embed_document(self, text: str, priority: Priority) -> Sequence[Passage]:
@@ -350,36 +349,6 @@ def _line(priority: Priority, *, is_short: bool) -> _Line:
     if priority is Priority.QUERY:
         return _Line.SHORT_QUERY if is_short else _Line.QUERY
     return _Line.SHORT_STORE if is_short else _Line.STORE
-
-
-class _Cache:
-    """The last used vectors, by content."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._passages: OrderedDict[bytes, Sequence[Passage]] = OrderedDict()
-        self.hits = 0
-        self.misses = 0
-
-    @property
-    def size(self) -> int:
-        return len(self._passages)
-
-    def get(self, key: bytes) -> Sequence[Passage] | None:
-        found = self._passages.get(key)
-        if found is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._passages.move_to_end(key)
-        return found
-
-    def put(self, key: bytes, passages: Sequence[Passage]) -> None:
-        if len(passages) > _MAX_CACHED_PASSAGES:
-            return
-        self._passages[key] = passages
-        while len(self._passages) > self._capacity:
-            self._passages.popitem(last=False)
 
 
 def _embedded(context: Context, tokens: Sequence[int], n_threads: int) -> Vector:
