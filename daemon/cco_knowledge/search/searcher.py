@@ -31,6 +31,7 @@ _WEIGHED = 10
 """So many of the best hits are asked whether they answer, unless the caller wants more."""
 _MAX_SIMILAR = 3
 _COMPARED_AT_ONCE = 100
+"""Vectors in one query."""
 _NEARLY_THE_SAME = 0.75
 """Cosine of two entries of one project and type. Of 27 labelled decisions and their successors
 four are above; of all other pairs in tests/quality none is above 0.73."""

@@ -36,7 +36,6 @@ class LanceNearest(LanceReads):
     def _columns(self) -> Sequence[str]:
         return ("vector", "passages") if self._asking.n_long != 0 else ("vector",)
 
-    @in_turn
     async def nearest(
         self,
         vector: Vector,
@@ -48,9 +47,8 @@ class LanceNearest(LanceReads):
     ) -> list[Match]:
         if not limit:
             return []
-        with translated("search"):
-            (found,) = await self._to_each([vector], filters, limit, exact=exact, least=least)
-            return found
+        (found,) = await self.nearest_to_each([vector], filters, limit, exact=exact, least=least)
+        return found
 
     @in_turn
     async def nearest_to_each(
@@ -63,23 +61,12 @@ class LanceNearest(LanceReads):
         least: float | None = None,
     ) -> list[list[Match]]:
         with translated("search"):
-            return await self._to_each(vectors, filters, limit, exact=exact, least=least)
-
-    async def _to_each(
-        self,
-        vectors: Sequence[Vector],
-        filters: Filters,
-        limit: int,
-        *,
-        exact: bool,
-        least: float | None,
-    ) -> list[list[Match]]:
-        if not exact and self._asking.indexes:
-            found = await self._by_indexes(vectors, filters, limit, least)
-            if found is not None and (least is not None or all(len(f) == limit for f in found)):
-                return found
-        condition, wanted = self._predicate(filters), _Wanted(limit, least)
-        return await self._nearest(vectors, condition, wanted, dict.fromkeys(self._columns))
+            if not exact and self._asking.indexes:
+                found = await self._by_indexes(vectors, filters, limit, least)
+                if found is not None and (least is not None or all(len(f) == limit for f in found)):
+                    return found
+            condition, wanted = self._predicate(filters), _Wanted(limit, least)
+            return await self._nearest(vectors, condition, wanted, dict.fromkeys(self._columns))
 
     async def _by_indexes(
         self, vectors: Sequence[Vector], filters: Filters, limit: int, least: float | None
