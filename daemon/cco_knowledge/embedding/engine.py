@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,11 @@ class _Worker:
         self._bulk_thread = ThreadPoolExecutor(
             1, f"bulk-{name}", cores.add_niceness, (_BULK_NICENESS,)
         )
+
+    def begin(self) -> None:
+        """Both threads, with which a pool waits until their first job. Blocks."""
+        for pool in (self._thread, self._bulk_thread):
+            pool.submit(threading.get_ident).result()
 
     def thread(self, line: _Line) -> ThreadPoolExecutor:
         return self._bulk_thread if line is _Line.BULK else self._thread
@@ -191,9 +197,15 @@ class Engine:
         self._model.close()
 
     def warm_up(self) -> None:
-        """Embed one word on the reserved worker, so that the first caller does not pay. Blocks."""
+        """Begin all threads and embed one word with all cores. Blocks.
+
+        The first caller does not pay. Nor does a later one have to begin a thread when there is no
+        memory for it: OpenMP ends the process then.
+        """
+        for worker in self._workers:
+            worker.begin()
         thread = self._reserved.thread(_Line.SHORT_QUERY)
-        thread.submit(self._embed_or_split, "ready", "", self._reserved).result()
+        thread.submit(self._embed_with_all_cores, "ready").result()
 
     async def _embed(self, text: str, prefix: str, priority: Priority) -> Sequence[Passage]:
         key = hashlib.blake2b(f"{prefix}\0{text}".encode(), digest_size=16).digest()
@@ -322,6 +334,16 @@ class Engine:
             raise EmbeddingFailed("A passage exceeds the model's window.")
         return Passage(span.start, span.end, self._vector(tokens, worker))
 
+    def _embed_with_all_cores(self, text: str) -> None:
+        """On the reserved worker's thread."""
+        self._context_of(self._reserved).embed(self._model.tokens(text), self._threads)
+
+    def _context_of(self, worker: _Worker) -> Context:
+        """A further core's costs memory only once it is needed."""
+        if worker.context is None:
+            worker.context = self._model.new_context(worker.max_tokens, self._spec.pooling)
+        return worker.context
+
     def _vector(self, tokens: Sequence[int], worker: _Worker) -> Vector:
         """On the worker's thread. A short text that is alone gets all free cores, any other one.
 
@@ -331,12 +353,11 @@ class Engine:
         Only the reserved worker ever uses more than one: with a second team of threads OpenMP
         counts more threads than cores, hardly spins at all, and every text takes a third longer.
         """
-        if worker.context is None:  # a further core's costs memory only once it is needed
-            worker.context = self._model.new_context(worker.max_tokens, self._spec.pooling)
+        context = self._context_of(worker)
         is_alone = worker.is_reserved and self._n_busy <= 1 and not self._n_waiting
         n_threads = min(self._threads, cores.n_unwanted()) if is_alone else 1
         begun_s = time.perf_counter()
-        vector = _embedded(worker.context, tokens, n_threads)
+        vector = _embedded(context, tokens, n_threads)
         worker.embedding_s += time.perf_counter() - begun_s
         worker.n_embedded += 1
         worker.n_tokens += len(tokens)
