@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import NewType
 
 Vector = NewType("Vector", bytes)
-"""`dim` float32 numbers in native byte order, L2-normalised. Bytes, so that the daemon needs no
-numpy: importing it costs 0.25 s and 11 MB (measured with /proc/self/status)."""
+"""`dim` float32 numbers in native byte order, L2-normalised. Bytes, so that all but the products
+with whole tables does without numpy."""
 
 TEXT_MAX_BYTES = 256 * 1024
 METADATA_MAX_BYTES = 64 * 1024

@@ -14,7 +14,7 @@ from typing import Any
 
 from cco_knowledge.errors import EmbeddingFailed, StartRefused
 from cco_knowledge.package_shell import install_shell
-from cco_knowledge.process_memory import release_pages
+from cco_knowledge.process_memory import large_blocks_apart, release_pages
 from cco_knowledge.types import Vector
 from cco_knowledge.vectors import normalised
 
@@ -98,7 +98,9 @@ class Context:
         params.flash_attn_type = _llama.LLAMA_FLASH_ATTN_TYPE_ENABLED
         params.pooling_type = _POOLING[pooling]
         params.no_perf = True
-        self._handle = _llama.llama_init_from_model(model, params)
+        # It takes 23 MB for a plan of many graphs, and writes to a fiftieth of that.
+        with large_blocks_apart():
+            self._handle = _llama.llama_init_from_model(model, params)
         if not self._handle:
             raise EmbeddingFailed("llama.cpp could not make a context: not enough memory.")
         self._memory = _llama.llama_get_memory(self._handle)

@@ -34,7 +34,7 @@ class LanceChanges(LanceNearest):
         self._key_ids = {
             key_id_of(sealed)
             for batch in opened.marks
-            for sealed in batch.column("sealed").drop_null().to_pylist()
+            for sealed in schema.given(batch.column("sealed"))
         }
 
     async def _collect_keys(self) -> None:
@@ -43,7 +43,7 @@ class LanceChanges(LanceNearest):
         stream = await self._query(columns, None).execute(_KEYS_AT_ONCE, None)
         async for batch in stream:
             for column in columns:
-                self._seen.add(batch.column(column).drop_null().to_pylist())
+                self._seen.add(schema.given(batch.column(column)))
             await asyncio.sleep(0)
         self._seen.are_all_in = True
 

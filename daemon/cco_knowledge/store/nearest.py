@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
@@ -15,8 +15,12 @@ from cco_knowledge.store.reads import MATCH_COLUMNS, LanceReads, in_turn, matche
 from cco_knowledge.store.vector_indexes import HAS_VECTORS, Probing
 from cco_knowledge.types import Filters, Match, Vector
 
+if TYPE_CHECKING:
+    from cco_knowledge.store.flat_index import FlatIndex
+
 _SOME_MORE = 16
 _ROUNDING = 1e-6
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,35 @@ class LanceNearest(LanceReads):
         least: float | None = None,
     ) -> list[list[Match]]:
         with translated("search"):
+            held = await self._in_memory(vectors, filters, limit, least)
+            if held is not None:
+                return held
             if not exact and self._asking.indexes:
                 found = await self._by_indexes(vectors, filters, limit, least)
                 if found is not None and (least is not None or all(len(f) == limit for f in found)):
                     return found
             condition, wanted = self._predicate(filters), _Wanted(limit, least)
             return await self._nearest(vectors, condition, wanted, dict.fromkeys(self._columns))
+
+    async def _in_memory(
+        self, vectors: Sequence[Vector], filters: Filters, limit: int, least: float | None
+    ) -> list[list[Match]] | None:
+        """None where the table is large, or moves under each look."""
+        condition = self._predicate(filters)
+        for _ in range(_LOOKS):
+            index = await self._index()
+            if index is None:
+                return None
+            passing = None if condition is None else await self._places(condition)
+            if passing is None or index.has_all(passing):
+                return await asyncio.to_thread(index.nearest, vectors, passing, limit, least)
+        return None
+
+    async def _index(self) -> "FlatIndex | None":
+        return await self._read(lambda: self._held.index(self._table))
+
+    async def _places(self, condition: str) -> Any:
+        return await self._read(lambda: self._held.places(self._table, condition))
 
     async def _by_indexes(
         self, vectors: Sequence[Vector], filters: Filters, limit: int, least: float | None
@@ -101,6 +128,10 @@ class LanceNearest(LanceReads):
             return {}
         condition = one_of("id", [match.id for match in found])
         with translated("search"):
+            index = await self._index()
+            held = None if index is None else index.cosines(vector, found)
+            if held is not None:
+                return held
             batches = await self._batches(["id", "vector"], condition, found)
         cosines: dict[str, float] = {}
         for batch in batches:

@@ -20,6 +20,7 @@ from cco_knowledge.shares import Shares
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.filters import PageStart, after, both, one_of, predicate
+from cco_knowledge.store.held import Held
 from cco_knowledge.store.interface import ANY, Page
 from cco_knowledge.store.native import panics_caught
 from cco_knowledge.store.totals import totals_of
@@ -68,6 +69,7 @@ class LanceReads:
         self._seldom = Seldom()
         self._has_superseded = False
         self._asking = Asking()
+        self._held = Held()
 
     @contextlib.asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

@@ -209,10 +209,18 @@ def _spans(passages: Sequence[Passage]) -> list[int]:
     return [bound for passage in passages for bound in (passage.start, passage.end)]
 
 
+def given(column: Any) -> list[Any]:
+    """Those of the values that are not null.
+
+    Not with `drop_null`: it imports pyarrow.compute, 0.1 s and 10 MB.
+    """
+    return [value for value in column.to_pylist() if value is not None]
+
+
 def vector_list(vectors: Any) -> list[Vector]:
     """The vectors of a fixed-size list array.
 
-    Not with `flatten`: it imports pyarrow.compute, and that numpy.
+    Not with `flatten`, for the same reason.
     """
     values, dim = vectors.values, vectors.type.list_size
     width = dim * values.type.bit_width // 8

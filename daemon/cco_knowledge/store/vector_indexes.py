@@ -15,7 +15,7 @@ from typing import Any, Self
 
 HAS_VECTORS = {"vector": None, "passages": "passages IS NOT NULL"}
 """The columns, and which rows have something there."""
-_FROM_ROWS = 20_000
+FROM_ROWS = 20_000
 """Below, an exact search takes less than 20 ms."""
 _EXACT_ROWS = 3000
 """So few rows that pass are compared one by one: 20 µs a row, wherever they lie."""
@@ -77,7 +77,7 @@ class VectorIndexes:
 
     def due(self, n_rows: Mapping[str, int]) -> dict[str, int]:
         """The columns whose index is to be made, or made anew, of those with so many rows."""
-        if n_rows["vector"] < _FROM_ROWS:
+        if n_rows["vector"] < FROM_ROWS:
             return {}
         return {
             column: n

@@ -161,7 +161,7 @@ async def test_a_damaged_one_is_dropped_and_made_anew(folder: Path) -> None:
 async def test_changes_go_on_while_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_indexes, "_FROM_ROWS", 2000)
+    monkeypatch.setattr(vector_indexes, "FROM_ROWS", 2000)
     monkeypatch.setattr(vector_indexes, "_EXACT_ROWS", 100)
     await asyncio.to_thread(large_table.fill, tmp_path / "knowledge", 2500)
     async with opened(tmp_path / "knowledge") as store:

@@ -1,0 +1,164 @@
+"""The vectors of a small table are held in memory, and nobody can tell but by the time."""
+
+import asyncio
+import random
+from array import array
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import large_table
+from cco_knowledge.store import held, vector_indexes
+from cco_knowledge.store.interface import ANY, Draft
+from cco_knowledge.store.lance import LanceStore
+from cco_knowledge.store.nearest import LanceNearest
+from cco_knowledge.types import EmbeddedEntry, Filters, Vector
+from large_table import entry, near
+from real_store import silent
+
+N_ROWS = 300
+FILTERS = [
+    ANY,
+    Filters(),
+    Filters(project_ids=("p3",)),
+    Filters(types=("general",), include_superseded=True),
+    Filters(agents=("other",), since="2026-11-10T00:00:00.000Z"),
+    Filters(project_ids=("nowhere",)),
+]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[LanceStore]:
+    await asyncio.to_thread(large_table.fill, tmp_path / "knowledge", N_ROWS)
+    opened = await LanceStore.open(tmp_path / "knowledge", large_table.MODEL, 32 << 20)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def only_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = LanceNearest._nearest_in
+
+    async def refuse(store: LanceNearest, column: str, *further: Any) -> Any:
+        """Rows that moved since they were found are still compared by LanceDB."""
+        assert column == "passages"
+        return await asked(store, column, *further)
+
+    monkeypatch.setattr(LanceNearest, "_nearest_in", refuse)
+
+
+def cosine(one: Vector, other: Vector) -> float:
+    return sum(a * b for a, b in zip(array("f", one), array("f", other), strict=True))
+
+
+def passes(one: EmbeddedEntry, filters: Filters) -> bool:
+    own = one.entry
+    return (
+        own.project_id in (filters.project_ids or (own.project_id,))
+        and own.type in (filters.types or (own.type,))
+        and own.agent in (filters.agents or (own.agent,))
+        and own.timestamp >= (filters.since or "")
+        and (filters.include_superseded or own.superseded_by is None)
+    )
+
+
+async def check(store: LanceStore, expected: dict[str, EmbeddedEntry], unseen: int) -> None:
+    """That the ten nearest are those of comparing all, one by one."""
+    vector = near(unseen)
+    for filters in FILTERS:
+        cosines = {
+            one.entry.id: max(cosine(vector, passage.vector) for passage in one.passages)
+            for one in expected.values()
+            if passes(one, filters)
+        }
+        best = sorted(cosines, key=lambda entry_id: -cosines[entry_id])[:10]
+        found = await store.nearest(vector, filters, 10)
+        assert [match.id for match in found] == best
+        assert all(abs(match.score - cosines[match.id]) < 1e-5 for match in found)
+        read = await store.embedded([match.id for match in found], filters, found)
+        assert [one.entry.id for one in read] == best
+        similarities = await store.similarities(vector, found)
+        assert all(abs(similarities[one] - cosines[one]) < 1e-5 for one in best)
+
+
+async def insert(store: LanceStore, number: int, supersedes: tuple[str, ...] = ()) -> None:
+    draft = Draft(entry(number), "return", has_given_timestamp=True, supersedes=supersedes)
+    (outcome,) = await store.insert([draft])
+    assert not isinstance(outcome, Exception)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.usefixtures("only_memory")
+async def test_it_follows_every_change(store: LanceStore, seed: int) -> None:
+    source = random.Random(seed)
+    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
+    await check(store, expected, 900_000)
+    for step in range(40):
+        what = source.choice(["insert", "delete", "replace", "supersede", "fold"])
+        chosen = source.choice(sorted(expected))
+        number = 1000 + 10 * step
+        if what == "insert":
+            await insert(store, number)
+            expected[f"e{number}"] = entry(number)
+        elif what == "delete" and not any(
+            one.entry.superseded_by == chosen for one in expected.values()
+        ):
+            assert await store.delete([chosen]) == 1
+            del expected[chosen]
+        elif what == "replace":
+            changed = replace(expected[chosen].entry, agent="other")
+            await store.replace(changed, None)
+            expected[chosen] = replace(expected[chosen], entry=changed)
+        elif what == "supersede" and expected[chosen].entry.superseded_by is None:
+            await insert(store, number, (chosen,))
+            expected[f"e{number}"] = entry(number)
+            marked = replace(expected[chosen].entry, superseded_by=f"e{number}")
+            expected[chosen] = replace(expected[chosen], entry=marked)
+        elif what == "fold":
+            await store.optimize(silent)
+        await check(store, expected, 900_000 + step)
+
+
+@pytest.mark.usefixtures("only_memory")
+async def test_what_was_stored_is_found_beside_folding(store: LanceStore) -> None:
+    async def fold() -> None:
+        while True:
+            await store.optimize(silent)
+
+    folding = asyncio.create_task(fold())
+    for number in range(1000, 1060):
+        await insert(store, number)
+        own = Filters(project_ids=(entry(number).entry.project_id,))
+        (found,) = await store.nearest(near(number), own, 1)
+        assert found.id == f"e{number}"
+    folding.cancel()
+    await asyncio.wait({folding})
+
+
+async def test_a_large_table_is_not_held(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
+    await check(store, expected, 900_000)
+    monkeypatch.setattr(vector_indexes, "FROM_ROWS", N_ROWS)
+    await insert(store, 1000)
+    expected["e1000"] = entry(1000)
+    assert await store._held.index(store.table()) is None
+    await check(store, expected, 900_001)
+    monkeypatch.setattr(vector_indexes, "FROM_ROWS", 2 * N_ROWS)
+    await store.optimize(silent)
+    await check(store, expected, 900_002)
+
+
+async def test_nor_is_one_of_long_texts(store: LanceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "_MOST_VECTORS", N_ROWS + 6)  # every fiftieth has two
+    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
+    await check(store, expected, 900_000)
+    assert await store._held.index(store.table()) is not None
+    await insert(store, 1001)
+    expected["e1001"] = entry(1001)
+    assert await store._held.index(store.table()) is None
+    await check(store, expected, 900_001)
