@@ -7,7 +7,7 @@ LanceDB copies the column for each search and makes a plan for it: 11 ms of CPU 
 import mmap
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more would spin beside llama.cpp's
@@ -65,23 +65,37 @@ class _Vectors:
         self.numbers, self.row_of = numbers, row_of
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Of the rows; they only come to it."""
+
+    ids: list[str] = field(default_factory=list)
+    timestamps: list[str] = field(default_factory=list)
+    row_of: dict[str, int] = field(default_factory=dict)
+    """The last of each id."""
+
+    def add(self, ids: Sequence[str], timestamps: Sequence[str]) -> None:
+        self.row_of.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
+        self.ids.extend(ids)
+        self.timestamps.extend(timestamps)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatIndex:
-    """Of one version of a table. `followed_by` shares with it what stays the same."""
+    """Of one version of a table. That of the next one shares with it what stays the same."""
 
     _vectors: _Vectors
     _n_vectors: int
-    _ids: list[str]
-    _timestamps: list[str]
+    _names: _Names
     _places: _Array
-    """Row ids, of LanceDB; the n-th is that of the n-th in `_ids`."""
+    """The ids that LanceDB has given to the rows."""
     _is_there: _Array
     """Of each row; those that were deleted or moved are not."""
 
     @classmethod
     def empty(cls, dim: int, room: int, most_vectors: int) -> "FlatIndex":
         vectors = _Vectors(dim, room, most_vectors)
-        return cls(vectors, 0, [], [], np.empty(0, np.uint64), np.empty(0, np.bool_))
+        return cls(vectors, 0, _Names(), np.empty(0, np.uint64), np.empty(0, np.bool_))
 
     @property
     def places(self) -> _Array:
@@ -103,23 +117,29 @@ class FlatIndex:
         vectors.add(_numbers(vector_list(batch.column("vector"))), rows)
         for at, further in _further(batch.column("passages")):
             vectors.add(_numbers(further), np.full(len(further), rows[at]))
-        self._ids.extend(batch.column("id").to_pylist())
-        self._timestamps.extend(batch.column("timestamp").to_pylist())
+        names = (batch.column(column).to_pylist() for column in ("id", "timestamp"))
+        self._names.add(*names)
         return FlatIndex(
             vectors,
             vectors.n,
-            self._ids,
-            self._timestamps,
-            np.concatenate([self._places, places_of([batch])]),
+            self._names,
+            np.concatenate([self._places, rows_of([batch])]),
             np.concatenate([self._is_there, np.ones(batch.num_rows, np.bool_)]),
         )
 
     def without_others(self, places: _Array) -> "FlatIndex":
         """Only those rows that are in these places."""
         is_there = self._is_there & np.isin(self._places, places)
-        return FlatIndex(
-            self._vectors, self._n_vectors, self._ids, self._timestamps, self._places, is_there
-        )
+        return FlatIndex(self._vectors, self._n_vectors, self._names, self._places, is_there)
+
+    def places_of(self, ids: Iterable[str]) -> dict[str, int]:
+        """Of those that are there, by id. Of the newest version alone."""
+        rows = {entry_id: self._names.row_of.get(entry_id) for entry_id in ids}
+        return {
+            entry_id: int(self._places[row])
+            for entry_id, row in rows.items()
+            if row is not None and self._is_there[row]
+        }
 
     def has_all(self, places: _Array) -> bool:
         return bool(np.isin(places, self.places).all())
@@ -169,8 +189,8 @@ class FlatIndex:
             rows = rows[np.argpartition(cosines[rows], len(rows) - limit)[-limit:]]
         matches = [
             Match(
-                self._ids[row],
-                self._timestamps[row],
+                self._names.ids[row],
+                self._names.timestamps[row],
                 min(1.0, max(-1.0, float(cosines[row]))),
                 int(self._places[row]),
             )
@@ -188,7 +208,7 @@ def _fresh(n: int, dim: int) -> _Array:
     return np.frombuffer(room, np.float32, n * dim).reshape(n, dim)
 
 
-def places_of(batches: Iterable[Any]) -> _Array:
+def rows_of(batches: Iterable[Any]) -> _Array:
     """The row ids in the batches."""
     columns = [batch.column("_rowid") for batch in batches]
     parts = [

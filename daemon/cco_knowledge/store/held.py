@@ -49,7 +49,7 @@ class Held:
         """The row ids of those that meet the condition."""
         from cco_knowledge.store import flat_index
 
-        return flat_index.places_of(await _rows(table, (), condition))
+        return flat_index.rows_of(await _rows(table, (), condition))
 
     async def _is_current(self, table: Any) -> bool:
         """A handle is opened anew after each fold: a table that was large may not be so then."""
@@ -88,7 +88,7 @@ class Held:
         """None where too much has changed, or was moved meanwhile."""
         from cco_knowledge.store import flat_index
 
-        places = flat_index.places_of(await _rows(table, (), None))
+        places = flat_index.rows_of(await _rows(table, (), None))
         new = flat_index.new_places(places, index.places)
         index = index.without_others(places)
         if len(new) + index.n_gone > _MOST_CHANGED * len(places):

@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
@@ -14,9 +14,6 @@ from cco_knowledge.store.native import pa
 from cco_knowledge.store.reads import MATCH_COLUMNS, LanceReads, in_turn, matches_of, where
 from cco_knowledge.store.vector_indexes import HAS_VECTORS, Probing
 from cco_knowledge.types import Filters, Match, Vector
-
-if TYPE_CHECKING:
-    from cco_knowledge.store.flat_index import FlatIndex
 
 _SOME_MORE = 16
 _ROUNDING = 1e-6
@@ -88,9 +85,6 @@ class LanceNearest(LanceReads):
             if passing is None or index.has_all(passing):
                 return await asyncio.to_thread(index.nearest, vectors, passing, limit, least)
         return None
-
-    async def _index(self) -> "FlatIndex | None":
-        return await self._read(lambda: self._held.index(self._table))
 
     async def _places(self, condition: str) -> Any:
         return await self._read(lambda: self._held.places(self._table, condition))

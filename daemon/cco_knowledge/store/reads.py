@@ -13,7 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import replace
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from cco_knowledge.errors import MAX_ANSWER_BYTES, answer_too_large
 from cco_knowledge.shares import Shares
@@ -27,6 +27,9 @@ from cco_knowledge.store.totals import totals_of
 from cco_knowledge.store.vector_indexes import HAS_VECTORS, Asking
 from cco_knowledge.turns import ORIGIN, FairSemaphore, Pace, Seldom
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Match, Totals
+
+if TYPE_CHECKING:
+    from cco_knowledge.store.flat_index import FlatIndex
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -177,9 +180,12 @@ class LanceReads:
     async def get(self, ids: Sequence[str], filters: Filters = ANY) -> list[Entry]:
         if not ids:
             return []
-        condition = both(one_of("id", ids), self._predicate(filters))
+        condition = self._predicate(filters)
         with translated("get"):
-            entries = await self._answer(lambda: self._query(schema.ENTRY_COLUMNS, condition))
+            entries = None if condition is not None else await self._at_their_places(ids)
+            if entries is None:
+                wanted = both(one_of("id", ids), condition)
+                entries = await self._answer(lambda: self._query(schema.ENTRY_COLUMNS, wanted))
         by_id = {entry.id: entry for entry in entries}
         return [by_id[entry_id] for entry_id in dict.fromkeys(ids) if entry_id in by_id]
 
@@ -227,13 +233,35 @@ class LanceReads:
         """All rows of what goes to a caller. Raises TooLarge before the memory is spent."""
         self._large.note_origin()
         async with self.place():
-            batches = await self._collect_answer(query)
+            batches = await self._read(lambda: _bounded(query()))
+        return await self._made(batches)
+
+    async def _made(self, batches: Sequence[Any]) -> list[Entry]:
         n_bytes = sum(batch.nbytes for batch in batches)
         if n_bytes < _LARGE_BYTES:
             return _entries_of(batches)
         with self._share.taken(ORIGIN.get().peer, n_bytes):
             async with self._large.turn():
                 return _entries_of(batches)
+
+    async def _at_their_places(self, ids: Sequence[str]) -> list[Entry] | None:
+        """None where these are not known, or the rows were moved meanwhile."""
+        index = await self._index()
+        if index is None:
+            return None
+        places = index.places_of(ids)
+        if not places:
+            return []
+        with contextlib.suppress(RuntimeError, ValueError):  # as in `_take`
+            async with self.place():
+                batches = await _bounded(self._taking(schema.ENTRY_COLUMNS, [*places.values()]))
+            entries = await self._made(batches)
+            if {entry.id for entry in entries} == set(places):
+                return entries
+        return None
+
+    async def _index(self) -> "FlatIndex | None":
+        return await self._read(lambda: self._held.index(self._table))
 
     async def _ids(self, condition: str | None) -> list[str]:
         batches = await self._select(["id"], condition)
@@ -261,12 +289,16 @@ class LanceReads:
 
     async def _take(self, columns: Sequence[str], found: Sequence[Match]) -> list[Any]:
         """Whatever rows are in those places now: none at all, if compaction took them away."""
-        query = self._table.take_row_ids([match.row for match in found])
-        query.select([(column, column) for column in columns])
+        query = self._taking(columns, [match.row for match in found])
         try:
             return [batch async for batch in await query.execute()]
         except (RuntimeError, ValueError):
             return []
+
+    def _taking(self, columns: Iterable[str], places: Sequence[int]) -> Any:
+        query = self._table.take_row_ids(places)
+        query.select([(column, column) for column in columns])
+        return query
 
     async def _select(self, columns: Iterable[str], condition: str | None) -> list[Any]:
         """The columns of all rows that meet the condition, as batches that are not empty."""
@@ -281,18 +313,6 @@ class LanceReads:
 
     async def _collect(self, query: Callable[[], Any]) -> list[Any]:
         return await self._rows(lambda: query().execute(_SCAN_BATCH_ROWS, None))
-
-    async def _collect_answer(self, query: Callable[[], Any]) -> list[Any]:
-        async def batches() -> list[Any]:
-            found, n_bytes = [], 0
-            async for batch in await query().execute(_ANSWER_BATCH_ROWS, None):
-                found.append(batch)
-                n_bytes += batch.nbytes
-                if n_bytes > MAX_ANSWER_BYTES:
-                    raise answer_too_large()
-            return found
-
-        return await self._read(batches)
 
     async def _rows(self, execute: Callable[[], Awaitable[Any]]) -> list[Any]:
         async def batches() -> list[Any]:
@@ -316,6 +336,17 @@ class LanceReads:
 
     async def _after_failed_read(self) -> None:
         """May raise what tells more than its own error."""
+
+
+async def _bounded(query: Any) -> list[Any]:
+    """All batches of an answer. Raises TooLarge before the memory is spent."""
+    found, n_bytes = [], 0
+    async for batch in await query.execute(_ANSWER_BATCH_ROWS, None):
+        found.append(batch)
+        n_bytes += batch.nbytes
+        if n_bytes > MAX_ANSWER_BYTES:
+            raise answer_too_large()
+    return found
 
 
 def matches_of(batches: Iterable[Any], column: str) -> list[Match]:

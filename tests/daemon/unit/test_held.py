@@ -80,6 +80,8 @@ async def check(store: LanceStore, expected: dict[str, EmbeddedEntry], unseen: i
         assert all(abs(match.score - cosines[match.id]) < 1e-5 for match in found)
         read = await store.embedded([match.id for match in found], filters, found)
         assert [one.entry.id for one in read] == best
+        got = await store.get([*best, "nobody"], filters)
+        assert [one.id for one in got] == best
         similarities = await store.similarities(vector, found)
         assert all(abs(similarities[one] - cosines[one]) < 1e-5 for one in best)
 
