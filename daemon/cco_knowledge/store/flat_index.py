@@ -7,7 +7,7 @@ LanceDB copies the column for each search and makes a plan for it: 11 ms of CPU 
 import mmap
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more would spin beside llama.cpp's
@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more would spin beside lla
 import numpy as np
 
 from cco_knowledge.store.schema import vector_list
+from cco_knowledge.store.vector_indexes import LargeTable
 from cco_knowledge.types import Match, Vector
 
 COLUMNS = ("id", "timestamp", "vector", "passages")
@@ -26,10 +27,6 @@ _FEW = 0.5
 """Of the vectors: so many are copied out and multiplied quicker than all."""
 
 _Array = np.ndarray[Any, np.dtype[Any]]
-
-
-class TooManyVectors(Exception):
-    """More than were expected: long texts have many."""
 
 
 class _Vectors:
@@ -45,11 +42,11 @@ class _Vectors:
         """Scaled to length 1.
 
         Raises:
-            TooManyVectors
+            LargeTable
         """
         n = self.n + len(numbers)
         if n > self._most:
-            raise TooManyVectors
+            raise LargeTable
         if n > len(self.numbers):
             self._make_room(min(int(n * _ROOM), self._most))
         lengths = np.linalg.norm(numbers, axis=1, keepdims=True)
@@ -80,6 +77,26 @@ class _Names:
         self.timestamps.extend(timestamps)
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The places of rows, rising, and whose they are."""
+
+    places: _Array
+    rows: _Array
+
+    @classmethod
+    def of(cls, places: _Array) -> "_Order":
+        rows = np.argsort(places, kind="stable")
+        return cls(places[rows], rows)
+
+    def look_up(self, places: _Array) -> tuple[_Array, _Array]:
+        """Which rows are in these places, and whether one is, of each."""
+        if not len(self.places):
+            return np.zeros(len(places), np.intp), np.zeros(len(places), np.bool_)
+        at = np.minimum(np.searchsorted(self.places, places), len(self.places) - 1)
+        return self.rows[at], self.places[at] == places
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatIndex:
     """Of one version of a table. That of the next one shares with it what stays the same."""
@@ -88,29 +105,31 @@ class FlatIndex:
     _n_vectors: int
     _names: _Names
     _places: _Array
-    """The ids that LanceDB has given to the rows."""
+    """The ids that LanceDB has given to the rows. What one holds never changes."""
     _is_there: _Array
     """Of each row; those that were deleted or moved are not."""
+    _order: _Order
 
     @classmethod
     def empty(cls, dim: int, room: int, most_vectors: int) -> "FlatIndex":
+        places = np.empty(0, np.uint64)
         vectors = _Vectors(dim, room, most_vectors)
-        return cls(vectors, 0, _Names(), np.empty(0, np.uint64), np.empty(0, np.bool_))
+        return cls(vectors, 0, _Names(), places, np.empty(0, np.bool_), _Order.of(places))
 
     @property
-    def places(self) -> _Array:
-        """The row ids of all that are there."""
-        return self._places[self._is_there]
+    def n_rows(self) -> int:
+        """With those that are gone."""
+        return len(self._places)
 
     @property
-    def n_gone(self) -> int:
-        return len(self._is_there) - int(np.count_nonzero(self._is_there))
+    def n_there(self) -> int:
+        return int(np.count_nonzero(self._is_there))
 
     def with_rows(self, batch: Any) -> "FlatIndex":
         """And those of the batch.
 
         Raises:
-            TooManyVectors
+            LargeTable
         """
         n_before, vectors = len(self._places), self._vectors
         rows = np.arange(n_before, n_before + batch.num_rows, dtype=np.int32)
@@ -119,18 +138,19 @@ class FlatIndex:
             vectors.add(_numbers(further), np.full(len(further), rows[at]))
         names = (batch.column(column).to_pylist() for column in ("id", "timestamp"))
         self._names.add(*names)
-        return FlatIndex(
-            vectors,
-            vectors.n,
-            self._names,
-            np.concatenate([self._places, rows_of([batch])]),
-            np.concatenate([self._is_there, np.ones(batch.num_rows, np.bool_)]),
-        )
+        places = np.concatenate([self._places, places_in([batch])])
+        is_there = np.concatenate([self._is_there, np.ones(batch.num_rows, np.bool_)])
+        order = _Order.of(places)
+        return FlatIndex(vectors, vectors.n, self._names, places, is_there, order)
 
-    def without_others(self, places: _Array) -> "FlatIndex":
-        """Only those rows that are in these places."""
-        is_there = self._is_there & np.isin(self._places, places)
-        return FlatIndex(self._vectors, self._n_vectors, self._names, self._places, is_there)
+    def only(self, places: _Array) -> "FlatIndex":
+        """Without the rows that are in none of these places."""
+        return replace(self, _is_there=self._in(places))
+
+    def unknown(self, places: _Array) -> _Array:
+        """Those of the places in which no row is known to be."""
+        _, is_known = self._order.look_up(places)
+        return places[~is_known]
 
     def places_of(self, ids: Iterable[str]) -> dict[str, int]:
         """Of those that are there, by id. Of the newest version alone."""
@@ -141,9 +161,6 @@ class FlatIndex:
             if row is not None and self._is_there[row]
         }
 
-    def has_all(self, places: _Array) -> bool:
-        return bool(np.isin(places, self.places).all())
-
     def nearest(
         self, vectors: Sequence[Vector], passing: _Array | None, limit: int, least: float | None
     ) -> list[list[Match]]:
@@ -151,9 +168,7 @@ class FlatIndex:
 
         Ordered by falling cosine of the nearest passage. `least`: only those that reach it.
         """
-        may = self._is_there
-        if passing is not None:
-            may = may & np.isin(self._places, passing)
+        may = self._is_there if passing is None else self._in(passing)
         row_of = self._vectors.row_of[: self._n_vectors]
         chosen = np.flatnonzero(may[row_of])
         numbers = self._vectors.numbers[: self._n_vectors]
@@ -167,13 +182,17 @@ class FlatIndex:
         return found
 
     def cosines(self, vector: Vector, found: Sequence[Match]) -> dict[str, float] | None:
-        """Of the nearest passage of each, by id; None if one of them is not here."""
-        places = np.array([match.row for match in found], np.int64).astype(np.uint64)
-        if not self.has_all(places):
-            return None
-        (nearest,) = self.nearest([vector], places, len(found), None)
+        """Of the nearest passage of each, by id; None if one of them is not where it was."""
+        (nearest,) = self.nearest([vector], places_of(found), len(found), None)
         cosines = {match.id: match.score for match in nearest}
         return cosines if all(match.id in cosines for match in found) else None
+
+    def _in(self, places: _Array) -> _Array:
+        """Of each row, whether it is in one of these places."""
+        rows, is_known = self._order.look_up(places)
+        found = np.zeros(len(self._places), np.bool_)
+        found[rows[is_known]] = True
+        return found
 
     def _best(
         self, products: _Array, row_of: _Array, may: _Array, limit: int, least: float | None
@@ -208,8 +227,12 @@ def _fresh(n: int, dim: int) -> _Array:
     return np.frombuffer(room, np.float32, n * dim).reshape(n, dim)
 
 
-def rows_of(batches: Iterable[Any]) -> _Array:
-    """The row ids in the batches."""
+def places_of(found: Iterable[Match]) -> _Array:
+    return np.array([match.row for match in found], np.int64).astype(np.uint64)
+
+
+def places_in(batches: Iterable[Any]) -> _Array:
+    """The ids of the rows of the batches."""
     columns = [batch.column("_rowid") for batch in batches]
     parts = [
         np.frombuffer(column.buffers()[1], np.uint64, len(column), 8 * column.offset)
@@ -217,10 +240,6 @@ def rows_of(batches: Iterable[Any]) -> _Array:
         if len(column)
     ]
     return np.concatenate(parts) if parts else np.empty(0, np.uint64)
-
-
-def new_places(places: _Array, known: _Array) -> list[int]:
-    return [int(place) for place in np.setdiff1d(places, known, assume_unique=True)]
 
 
 def _numbers(vectors: Sequence[Vector]) -> _Array:

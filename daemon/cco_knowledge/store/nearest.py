@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
@@ -14,6 +14,9 @@ from cco_knowledge.store.native import pa
 from cco_knowledge.store.reads import MATCH_COLUMNS, LanceReads, in_turn, matches_of, where
 from cco_knowledge.store.vector_indexes import HAS_VECTORS, Probing
 from cco_knowledge.types import Filters, Match, Vector
+
+if TYPE_CHECKING:
+    from cco_knowledge.store.flat_index import FlatIndex
 
 _SOME_MORE = 16
 _ROUNDING = 1e-6
@@ -77,17 +80,28 @@ class LanceNearest(LanceReads):
     ) -> list[list[Match]] | None:
         """None where the table is large, or moves under each look."""
         condition = self._predicate(filters)
-        for _ in range(_LOOKS):
+        if condition is None:
             index = await self._index()
             if index is None:
                 return None
-            passing = None if condition is None else await self._places(condition)
-            if passing is None or index.has_all(passing):
-                return await asyncio.to_thread(index.nearest, vectors, passing, limit, least)
+            return await asyncio.to_thread(index.nearest, vectors, None, limit, least)
+        for _ in range(_LOOKS):
+            found = await self._read(lambda: self._passing(condition))
+            if found is None:
+                return None
+            index, places = found
+            if not len(index.unknown(places)):  # none of them was moved meanwhile
+                return await asyncio.to_thread(index.nearest, vectors, places, limit, least)
         return None
 
-    async def _places(self, condition: str) -> Any:
-        return await self._read(lambda: self._held.places(self._table, condition))
+    async def _passing(self, condition: str) -> "tuple[FlatIndex, Any] | None":
+        """What knows the rows that meet the condition, and where they are."""
+        table = self._table
+        if self._held.is_large(table):
+            return None
+        places = await self._held.places(table, condition)
+        index = await self._held.knowing(table, places)
+        return None if index is None else (index, places)
 
     async def _by_indexes(
         self, vectors: Sequence[Vector], filters: Filters, limit: int, least: float | None
@@ -122,8 +136,7 @@ class LanceNearest(LanceReads):
             return {}
         condition = one_of("id", [match.id for match in found])
         with translated("search"):
-            index = await self._index()
-            held = None if index is None else index.cosines(vector, found)
+            held = await self._read(lambda: self._held.cosines(self._table, vector, found))
             if held is not None:
                 return held
             batches = await self._batches(["id", "vector"], condition, found)

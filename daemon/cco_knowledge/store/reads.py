@@ -245,13 +245,13 @@ class LanceReads:
                 return _entries_of(batches)
 
     async def _at_their_places(self, ids: Sequence[str]) -> list[Entry] | None:
-        """None where these are not known, or the rows were moved meanwhile."""
+        """None where one of these is not known, or moved meanwhile."""
         index = await self._index()
         if index is None:
             return None
         places = index.places_of(ids)
-        if not places:
-            return []
+        if len(places) < len(set(ids)):
+            return None
         with contextlib.suppress(RuntimeError, ValueError):  # as in `_take`
             async with self.place():
                 batches = await _bounded(self._taking(schema.ENTRY_COLUMNS, [*places.values()]))

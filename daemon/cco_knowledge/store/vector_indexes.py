@@ -31,6 +31,10 @@ _MOST_PARTS = 12
 _log = logging.getLogger(__name__)
 
 
+class LargeTable(Exception):
+    """Too many vectors to compare all of them for each search."""
+
+
 @dataclass(frozen=True, slots=True)
 class IvfRq:
     """The binding reads the name of the class and these attributes."""
