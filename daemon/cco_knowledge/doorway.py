@@ -105,10 +105,10 @@ class Doorway:
 
     async def _add(self, listening: socket.socket, *, is_managers: bool) -> None:
         # Not create_unix_server, which since Python 3.13 removes the socket of a service manager.
+        listening = listen.Listening(fileno=listening.detach())
         server = await asyncio.get_running_loop().create_server(
             self._protocol, sock=listening, backlog=_ACCEPTED_AT_ONCE
         )
-        listening.listen(listen.BACKLOG)  # that was meant for how many asyncio accepts
         door = _Door(server, listening, listen.inode(self._path), is_managers)
         self._doors.append(door)
 

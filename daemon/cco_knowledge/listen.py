@@ -59,6 +59,13 @@ def locked(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+class Listening(socket.socket):
+    """With room for many who wait, whatever asyncio says: it means how many it accepts at once."""
+
+    def listen(self, _accepted_at_once: int = 0, /) -> None:
+        super().listen(BACKLOG)
+
+
 def bind(path: Path) -> socket.socket:
     """Listen at `path`, mode 0600. Call with the home's lock held, and a umask of 0077.
 
