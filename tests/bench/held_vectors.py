@@ -17,7 +17,7 @@ from unittest import mock
 
 import numpy as np
 
-from cco_knowledge.process_memory import tune_allocator
+from cco_knowledge.process_memory import keep_large_blocks, tune_allocator
 from cco_knowledge.store.held import Held
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
@@ -70,7 +70,10 @@ async def _compared(
                 await store.nearest(vector, filters, _DEPTH)
 
             samples.setdefault(f"{name}_held", []).append(await _ms(nearest))
-            with mock.patch.object(Held, "index", return_value=None):
+            with (
+                mock.patch.object(Held, "index", return_value=None),
+                mock.patch.object(Held, "knowing", return_value=None),
+            ):
                 samples.setdefault(f"{name}_lancedb", []).append(await _ms(nearest))
         await store.insert([_draft(next(numbers), next(vectors))])
         samples.setdefault("after_a_store_held", []).append(await _ms(nearest))
@@ -102,6 +105,7 @@ async def _measure() -> dict[str, Any]:
 
 def main() -> None:
     tune_allocator()
+    keep_large_blocks()  # as LanceDB's copies need it
     sys.stdout.write(json.dumps(asyncio.run(_measure()), indent=1) + "\n")
 
 

@@ -34,14 +34,13 @@ async def _cpu_ms(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def _beside(store: LanceStore, n_files: int, numbers: Iterator[int]) -> dict[str, float]:
-    """One sample of each: the search twice, since the first one opens the new files."""
+    """One sample of each: the search by words twice, since the first one opens the new files."""
     for _ in range(n_files):
         await store.insert([draft(next(numbers))])
-    vector = draft(next(numbers)).embedded.passages[0].vector
     filters = Filters(project_ids=("p1",))
 
     async def search() -> None:
-        await store.nearest(vector, filters, 10)
+        await store.matching(["word1", "word2", "word3"], filters, 10)
 
     async def fold() -> None:
         table = store.table()
