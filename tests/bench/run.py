@@ -38,7 +38,7 @@ from bench.baselines.comparison import Settings
 from bench.goals import judged
 from bench.machine import machine, revision, versions
 from bench.stand import Options
-from cco_knowledge.process_memory import tune_allocator
+from cco_knowledge.process_memory import keep_large_blocks, tune_allocator
 
 Run = Callable[[Options], dict[str, Any]]
 
@@ -69,6 +69,7 @@ SHORT_ENTRIES = 1_000
 def main() -> None:
     chosen = _arguments()
     tune_allocator()
+    keep_large_blocks()  # the bare engine copies the vectors for each search
     if chosen.page:
         report = page.merged([json.loads(file.read_text("utf-8")) for file in chosen.page])
         page.write(report)
