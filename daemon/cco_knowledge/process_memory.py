@@ -98,28 +98,28 @@ def release_files() -> None:
 
 
 class Leftovers:
-    """What calls leave behind in the process's memory, given back to the system."""
+    """What calls and compactions leave behind in the process's memory, given back to the system."""
 
     def __init__(self) -> None:
         self._n_seen = 0
         self._n_given_back = 0
         self._given_back_at_s = time.monotonic()
 
-    def look(self, n_calls: int, *, are_running: bool) -> None:
-        """Each second: at once where no more calls come, else now and then.
+    def look(self, n_done: int, *, are_running: bool) -> None:
+        """Each second: at once where no more are done, else now and then.
 
         The pages of files only in the first case: the next call would bring most of them back.
         """
-        is_quiet = n_calls == self._n_seen and not are_running
-        self._n_seen = n_calls
+        is_quiet = n_done == self._n_seen and not are_running
+        self._n_seen = n_done
         now_s = time.monotonic()
         is_due = is_quiet or now_s - self._given_back_at_s >= _TRIM_EACH_S
-        if n_calls == self._n_given_back or not is_due:
+        if n_done == self._n_given_back or not is_due:
             return
         self._given_back_at_s = now_s
         trim()
         if is_quiet:
-            self._n_given_back = n_calls
+            self._n_given_back = n_done
             release_files()
 
 

@@ -281,8 +281,12 @@ class _Daemon:
             _log.error("stopping: nobody can reach us any more")
             self._stop.set()
         self._peers.look()
-        dispatcher = self._dispatcher
-        self._leftovers.look(dispatcher.n_calls, are_running=bool(dispatcher.in_flight))
+        if self._parts is not None:
+            store, dispatcher = self._parts.store, self._dispatcher
+            self._leftovers.look(
+                dispatcher.n_calls + store.work.compactions,
+                are_running=bool(dispatcher.in_flight) or store.is_in_upkeep,
+            )
 
     def _on_progress(self, transport: asyncio.BaseTransport | None, progress: Progress) -> None:
         connection = self._peers.connections.get(transport) if transport else None

@@ -223,7 +223,7 @@ def _fresh(n: int, dim: int) -> _Array:
 
     What is not written to takes no memory.
     """
-    room = mmap.mmap(-1, max(1, 4 * n * dim))
+    room = mmap.mmap(-1, max(1, 4 * n * dim), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return np.frombuffer(room, np.float32, n * dim).reshape(n, dim)
 
 

@@ -12,7 +12,7 @@ from bench.baselines.serve import LIMIT, Contender, Note, Vectors, serve
 from cco_knowledge.embedding.engine import load_engine
 from cco_knowledge.embedding.interface import Priority
 from cco_knowledge.models import resolve_model
-from cco_knowledge.process_memory import tune_allocator
+from cco_knowledge.process_memory import keep_large_blocks, tune_allocator
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, Passage, Vector
@@ -96,4 +96,5 @@ def _entry(note: Note) -> Entry:
 
 if __name__ == "__main__":
     tune_allocator()
+    keep_large_blocks()  # for LanceDB's copies of the vectors
     serve(Bare)
