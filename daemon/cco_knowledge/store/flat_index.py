@@ -121,10 +121,6 @@ class FlatIndex:
         """With those that are gone."""
         return len(self._places)
 
-    @property
-    def n_there(self) -> int:
-        return int(np.count_nonzero(self._is_there))
-
     def with_rows(self, batch: Any) -> "FlatIndex":
         """And those of the batch.
 

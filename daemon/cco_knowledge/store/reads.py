@@ -249,6 +249,7 @@ class LanceReads:
         index = await self._index()
         if index is None:
             return None
+        self._large.note_origin()
         places = index.places_of(ids)
         if len(places) < len(set(ids)):
             return None
