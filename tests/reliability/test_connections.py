@@ -210,6 +210,17 @@ def _embeds(daemon: Daemon, outcome: str) -> float:
     return counted.value("cco_knowledge_calls_total", **ended)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a peer has hung up")
+def test_what_a_peer_sent_before_it_went_is_stored(daemon: Daemon) -> None:
+    """More than is read at once: an answer that nobody takes does not end the reading."""
+    note = "words " * 1000
+    with daemon.raw() as raw:
+        for number in range(30):
+            entry = {"text": f"entry {number}", "metadata": {"note": note}}
+            raw.send(encoded(request("knowledge.store", entry)) + b"\n")
+    wait_until(lambda: daemon.call("knowledge.stats")["total_records"] == 30)
+
+
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_who_only_sends_no_more_is_answered(daemon: Daemon, framing: str) -> None:
     ask = encoded(request("knowledge.search", {"query": "anything"}))

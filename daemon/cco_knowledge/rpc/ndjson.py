@@ -8,6 +8,7 @@ from cco_knowledge.rpc.caller import Caller
 from cco_knowledge.rpc.dispatch import MAX_REQUEST_BYTES, Dispatcher
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.observed import Arrival
+from cco_knowledge.rpc.peer import has_hung_up
 from cco_knowledge.rpc.receiving import Reading
 from cco_knowledge.rpc.stall import Stall
 from cco_knowledge.shares import BUSY_MS
@@ -117,7 +118,7 @@ class NdjsonConnection:
         """The rest of a line that is refused before it is whole."""
         self._is_skipping = True
         arrival = Arrival(self._caller, len(self._unread))
-        self._transport.write(self._dispatcher.refuse(error, arrival) + b"\n")
+        self._send(self._dispatcher.refuse(error, arrival))
 
     def _next_line(self) -> bytes | None:
         """None: it is not to be answered, or not any more."""
@@ -131,7 +132,7 @@ class NdjsonConnection:
         self._give_back(len(line))
         if not was_skipped:
             arrival = Arrival(self._caller, len(line))
-            self._transport.write(self._dispatcher.refuse(too_large(), arrival) + b"\n")
+            self._send(self._dispatcher.refuse(too_large(), arrival))
         return None
 
     def _go_on(self) -> None:
@@ -170,18 +171,27 @@ class NdjsonConnection:
                 response = await self._dispatcher.answer(line, arrival)
                 while not self._is_writable.is_set():  # another answer may have been first
                     await self._is_writable.wait()
-                if response is not None and not self._transport.is_closing():
-                    self._transport.write(response + b"\n")
+                if response is not None:
+                    self._send(response)
                 self._is_ended |= self._caller.is_refused  # what has come is still answered
         finally:
             self._give_back(arrival.n_bytes)
 
+    def _send(self, message: bytes) -> None:
+        """Not to a peer that has gone: that would end the connection before all is read of it."""
+        if self._transport.is_closing():
+            return
+        if has_hung_up(self._transport.get_extra_info("socket").fileno()):
+            self.abandon()
+        if not self._is_for_nobody:
+            self._transport.write(message + b"\n")
+
     def _notify(self, message: bytes) -> bool:
         """A peer that does not read misses what can be missed."""
-        if self._transport.is_closing():
+        if self._is_for_nobody or self._transport.is_closing():
             return False
         if self._is_writable.is_set():
-            self._transport.write(message + b"\n")
+            self._send(message)
         return True
 
     def _answered(self, call: "asyncio.Task[None]") -> None:
