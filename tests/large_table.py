@@ -49,7 +49,7 @@ def entry(number: int) -> EmbeddedEntry:
             session_id=f"s{number // 100}",
             agent="claude",
             timestamp=f"2026-11-{1 + number % 27:02}T10:00:00.000Z",
-            metadata=b"{}",
+            metadata=b'{"third": %d}' % (number % 3),
         ),
         [Passage(0, len(text), near(number)), *further(number, len(text))],
     )

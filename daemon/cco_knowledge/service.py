@@ -193,7 +193,7 @@ class KnowledgeService:
             return await with_newest(self._store, explained)
 
         asked = (query, filters, limit, threshold, mode, explain, self._searcher.n_calibrated)
-        return await self._found.answer(asked, await self._store.version(), find)
+        return await self._found.answer(asked, self._store.version, find)
 
     async def related(self, entry_id: str, filters: Filters, limit: int) -> Found:
         return await with_newest(
@@ -246,7 +246,7 @@ class KnowledgeService:
         async def read() -> list[Entry]:
             return await newest(self._store, await self._store.get(ids))
 
-        entries = await self._read.answer(tuple(ids), await self._store.version(), read)
+        entries = await self._read.answer(tuple(ids), self._store.version, read)
         found = {entry.id for entry in entries}
         return entries, [entry_id for entry_id in dict.fromkeys(ids) if entry_id not in found]
 

@@ -1,7 +1,8 @@
 """All vectors of a table in memory: what is nearest to another one is a product with all of them.
 
 LanceDB copies the column for each search and makes a plan for it: 11 ms of CPU for 10,000 entries,
-1.5 ms here.
+1.5 ms here. Beside them are the entries themselves, as far as they are short: LanceDB takes 2 to
+5 ms of CPU to read some.
 """
 
 import mmap
@@ -14,13 +15,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more would spin beside lla
 
 import numpy as np
 
+from cco_knowledge.store import packed
+from cco_knowledge.store.postings import Mask, Postings
 from cco_knowledge.store.schema import vector_list
 from cco_knowledge.store.vector_indexes import LargeTable
-from cco_knowledge.types import Match, Vector
+from cco_knowledge.types import EmbeddedEntry, Filters, Match, Vector
 
-COLUMNS = ("id", "timestamp", "vector", "passages")
-"""Of the batches; each with the row ids beside them."""
+COLUMNS = ("vector", "metadata_digests", *packed.COLUMNS)
+"""Of the batches."""
+_PACKED_BYTES = 8 << 20
+"""Some 25,000 entries of 30 words."""
 _ROOM = 1.25
+_ROUNDING = 1e-5
 _VECTORS_AT_ONCE = 16
 """Their products with 20,000 others are 1.3 MB."""
 _FEW = 0.5
@@ -50,6 +56,7 @@ class _Vectors:
         if n > len(self.numbers):
             self._make_room(min(int(n * _ROOM), self._most))
         lengths = np.linalg.norm(numbers, axis=1, keepdims=True)
+        lengths[np.abs(lengths - 1) < _ROUNDING] = 1  # what is read here is what was stored
         np.divide(numbers, lengths, out=self.numbers[self.n : n], where=lengths > 0)
         self.row_of[self.n : n] = rows
         self.n = n
@@ -62,39 +69,32 @@ class _Vectors:
         self.numbers, self.row_of = numbers, row_of
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """Of the rows; they only come to it."""
+@dataclass(slots=True)
+class _Rows:
+    """What they hold beside vectors. They only come to it."""
 
     ids: list[str] = field(default_factory=list)
     timestamps: list[str] = field(default_factory=list)
+    entries: list[bytes | None] = field(default_factory=list)
+    """Packed; None where one is to be read from the table."""
+    first_vectors: list[int] = field(default_factory=list)
     row_of: dict[str, int] = field(default_factory=dict)
     """The last of each id."""
+    postings: Postings = field(default_factory=Postings)
+    n_packed_bytes: int = 0
 
-    def add(self, ids: Sequence[str], timestamps: Sequence[str]) -> None:
+    def add(self, batch: Any, first_vector: int) -> None:
+        ids, timestamps = (batch.column(name).to_pylist() for name in ("id", "timestamp"))
         self.row_of.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
         self.ids.extend(ids)
         self.timestamps.extend(timestamps)
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """The places of rows, rising, and whose they are."""
-
-    places: _Array
-    rows: _Array
-
-    @classmethod
-    def of(cls, places: _Array) -> "_Order":
-        rows = np.argsort(places, kind="stable")
-        return cls(places[rows], rows)
-
-    def look_up(self, places: _Array) -> tuple[_Array, _Array]:
-        """Which rows are in these places, and whether one is, of each."""
-        if not len(self.places):
-            return np.zeros(len(places), np.intp), np.zeros(len(places), np.bool_)
-        at = np.minimum(np.searchsorted(self.places, places), len(self.places) - 1)
-        return self.rows[at], self.places[at] == places
+        self.first_vectors.extend(range(first_vector, first_vector + len(ids)))
+        self.postings.add(batch)
+        for entry in packed.pack(batch):
+            n_bytes = self.n_packed_bytes + len(entry or b"")
+            fits = n_bytes <= _PACKED_BYTES
+            self.n_packed_bytes = n_bytes if fits else self.n_packed_bytes
+            self.entries.append(entry if fits else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,68 +103,91 @@ class FlatIndex:
 
     _vectors: _Vectors
     _n_vectors: int
-    _names: _Names
+    _rows: _Rows
     _places: _Array
-    """The ids that LanceDB has given to the rows. What one holds never changes."""
-    _is_there: _Array
-    """Of each row; those that were deleted or moved are not."""
-    _order: _Order
+    """The ids that LanceDB has given to the rows; -1 where it has not told yet."""
+    _is_there: Mask
+    """Of each row; those that were deleted, or written anew, are not."""
 
     @classmethod
     def empty(cls, dim: int, room: int, most_vectors: int) -> "FlatIndex":
-        places = np.empty(0, np.uint64)
         vectors = _Vectors(dim, room, most_vectors)
-        return cls(vectors, 0, _Names(), places, np.empty(0, np.bool_), _Order.of(places))
+        return cls(vectors, 0, _Rows(), np.empty(0, np.int64), np.empty(0, np.bool_))
 
     @property
     def n_rows(self) -> int:
         """With those that are gone."""
         return len(self._places)
 
-    def with_rows(self, batch: Any) -> "FlatIndex":
-        """And those of the batch.
+    @property
+    def n_there(self) -> int:
+        return int(self._is_there.sum())
+
+    def with_rows(self, batch: Any, places: _Array) -> "FlatIndex":
+        """And those of the batch, which are in these places.
 
         Raises:
             LargeTable
         """
         n_before, vectors = len(self._places), self._vectors
         rows = np.arange(n_before, n_before + batch.num_rows, dtype=np.int32)
+        first_vector = vectors.n
         vectors.add(_numbers(vector_list(batch.column("vector"))), rows)
         for at, further in _further(batch.column("passages")):
             vectors.add(_numbers(further), np.full(len(further), rows[at]))
-        names = (batch.column(column).to_pylist() for column in ("id", "timestamp"))
-        self._names.add(*names)
-        places = np.concatenate([self._places, places_in([batch])])
+        self._rows.add(batch, first_vector)
+        places = np.concatenate([self._places, places])
         is_there = np.concatenate([self._is_there, np.ones(batch.num_rows, np.bool_)])
-        order = _Order.of(places)
-        return FlatIndex(vectors, vectors.n, self._names, places, is_there, order)
+        return FlatIndex(vectors, vectors.n, self._rows, places, is_there)
+
+    def with_written(self, batch: Any) -> "FlatIndex":
+        """And those of the batch, or in place of those with the same id.
+
+        Raises:
+            LargeTable
+        """
+        is_there = self._is_there.copy()
+        is_there[self._rows_of(batch.column("id").to_pylist())] = False
+        kept = replace(self, _is_there=is_there)
+        return kept.with_rows(batch, np.full(batch.num_rows, -1, np.int64))
 
     def only(self, places: _Array) -> "FlatIndex":
         """Without the rows that are in none of these places."""
-        return replace(self, _is_there=self._in(places))
+        return replace(self, _is_there=self._is_there & np.isin(self._places, places))
 
     def unknown(self, places: _Array) -> _Array:
         """Those of the places in which no row is known to be."""
-        _, is_known = self._order.look_up(places)
-        return places[~is_known]
+        return places[~np.isin(places, self._places[self._is_there])]
 
-    def places_of(self, ids: Iterable[str]) -> dict[str, int]:
-        """Of those that are there, by id. Of the newest version alone."""
-        rows = {entry_id: self._names.row_of.get(entry_id) for entry_id in ids}
-        return {
-            entry_id: int(self._places[row])
-            for entry_id, row in rows.items()
-            if row is not None and self._is_there[row]
-        }
+    def passing(self, filters: Filters) -> Mask:
+        """Those that are there."""
+        return self._rows.postings.passing(filters, self.n_rows) & self._is_there
+
+    def embedded(self, ids: Iterable[str], may: Mask) -> list[EmbeddedEntry] | None:
+        """Of those that may be; None if one of them is not held."""
+        rows = self._rows_of(ids, may)
+        found = [(self._rows.entries[row], self._vector(row)) for row in rows]
+        held = [packed.unpack(entry, vector) for entry, vector in found if entry is not None]
+        return held if len(held) == len(rows) else None
+
+    def places_of(self, ids: Iterable[str], may: Mask) -> list[int]:
+        """Of those that may be."""
+        return [int(place) for place in self._places[self._rows_of(ids, may)]]
+
+    def cosines(self, vector: Vector, ids: Sequence[str]) -> dict[str, float]:
+        """Of the nearest passage of each that is there, by id."""
+        may = np.zeros(self.n_rows, np.bool_)
+        may[self._rows_of(ids)] = True
+        (nearest,) = self.nearest([vector], may, len(ids), None)
+        return {match.id: match.score for match in nearest}
 
     def nearest(
-        self, vectors: Sequence[Vector], passing: _Array | None, limit: int, least: float | None
+        self, vectors: Sequence[Vector], may: Mask, limit: int, least: float | None
     ) -> list[list[Match]]:
-        """Of each the nearest among those rows that are in the places `passing`, or of all.
+        """Of each the nearest of those that may be.
 
         Ordered by falling cosine of the nearest passage. `least`: only those that reach it.
         """
-        may = self._is_there if passing is None else self._in(passing)
         row_of = self._vectors.row_of[: self._n_vectors]
         chosen = np.flatnonzero(may[row_of])
         numbers = self._vectors.numbers[: self._n_vectors]
@@ -177,21 +200,17 @@ class FlatIndex:
             found.extend(self._best(of_one, row_of, may, limit, least) for of_one in products)
         return found
 
-    def cosines(self, vector: Vector, found: Sequence[Match]) -> dict[str, float] | None:
-        """Of the nearest passage of each, by id; None if one of them is not where it was."""
-        (nearest,) = self.nearest([vector], places_of(found), len(found), None)
-        cosines = {match.id: match.score for match in nearest}
-        return cosines if all(match.id in cosines for match in found) else None
+    def _rows_of(self, ids: Iterable[str], may: Mask | None = None) -> list[int]:
+        """Of those that are there, or may be. Of the newest version alone."""
+        passing = self._is_there if may is None else may
+        rows = [self._rows.row_of.get(entry_id) for entry_id in ids]
+        return [row for row in rows if row is not None and passing[row]]
 
-    def _in(self, places: _Array) -> _Array:
-        """Of each row, whether it is in one of these places."""
-        rows, is_known = self._order.look_up(places)
-        found = np.zeros(len(self._places), np.bool_)
-        found[rows[is_known]] = True
-        return found
+    def _vector(self, row: int) -> Vector:
+        return Vector(self._vectors.numbers[self._rows.first_vectors[row]].tobytes())
 
     def _best(
-        self, products: _Array, row_of: _Array, may: _Array, limit: int, least: float | None
+        self, products: _Array, row_of: _Array, may: Mask, limit: int, least: float | None
     ) -> list[Match]:
         cosines = np.full(len(may), -np.inf, np.float32)
         if self._n_vectors > len(may):
@@ -204,8 +223,8 @@ class FlatIndex:
             rows = rows[np.argpartition(cosines[rows], len(rows) - limit)[-limit:]]
         matches = [
             Match(
-                self._names.ids[row],
-                self._names.timestamps[row],
+                self._rows.ids[row],
+                self._rows.timestamps[row],
                 min(1.0, max(-1.0, float(cosines[row]))),
                 int(self._places[row]),
             )
@@ -223,19 +242,15 @@ def _fresh(n: int, dim: int) -> _Array:
     return np.frombuffer(room, np.float32, n * dim).reshape(n, dim)
 
 
-def places_of(found: Iterable[Match]) -> _Array:
-    return np.array([match.row for match in found], np.int64).astype(np.uint64)
-
-
 def places_in(batches: Iterable[Any]) -> _Array:
     """The ids of the rows of the batches."""
     columns = [batch.column("_rowid") for batch in batches]
     parts = [
-        np.frombuffer(column.buffers()[1], np.uint64, len(column), 8 * column.offset)
+        np.frombuffer(column.buffers()[1], np.int64, len(column), 8 * column.offset)
         for column in columns
         if len(column)
     ]
-    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def _numbers(vectors: Sequence[Vector]) -> _Array:

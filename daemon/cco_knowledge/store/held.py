@@ -1,19 +1,18 @@
-"""The vectors of a small table in memory, in step with it.
+"""A small table in memory, in step with it: its vectors, what filters ask for, and short entries.
 
-Whoever asks gets those of the newest version. What a commit has changed shows in the ids of the
-rows: LanceDB gives another one to each row that is new, changed or moved.
+Whoever asks gets the rows of the newest version. Of those that it has written the writer tells;
+after any other change LanceDB is asked which rows there are, as the ids that it gives to them.
+What one of these holds never changes: a row that is changed or moved gets another one.
 """
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cco_knowledge import process_memory
 from cco_knowledge.store import vector_indexes
 from cco_knowledge.store.vector_indexes import LargeTable
-from cco_knowledge.types import Match, Vector
 
 if TYPE_CHECKING:
     from cco_knowledge.store.flat_index import FlatIndex
@@ -22,117 +21,120 @@ _MOST_VECTORS = 25_000
 """38 MB at 384 numbers. Of long texts there are several; so many of those make a table large."""
 _MOST_CHANGED = 0.25
 """Of the rows: beyond, all are read anew."""
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE = 512
 _PLACES_AT_ONCE = 32_768
 
 
 class Held:
-    """None where the table is large; then its indexes are quicker."""
+    """Nothing where the table is large; then its indexes are quicker."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: Callable[[], Any]) -> None:
+        """`table`: the handle by which the next change comes."""
+        self._table = table
+        self.n_changes = 0
         self._index: FlatIndex | None = None
-        self._table: Any = None
-        self._version: int | None = None
-        self._is_large = False
-        self._changing = asyncio.Lock()
+        self._read_from: Any = None
+        self._is_current = False
+        self._large_from_rows = vector_indexes.FROM_ROWS
+        self._reading = asyncio.Lock()
+        self._told: list[Any] = []
+        """What was written while the rows were read."""
+        self._has_missed = False
+        """There were other changes meanwhile."""
 
-    async def index(self, table: Any) -> "FlatIndex | None":
+    def changed(self, written: Sequence[Any] | None) -> None:
+        """After each change of what the rows hold, and before anybody hears of it.
+
+        `written`: batches of the rows that are new, or in place of those with the same id, if that
+        is all.
+        """
+        self.n_changes += 1
+        if written is None:
+            self._is_current, self._has_missed = False, True
+        elif self._reading.locked():
+            self._told += written
+        elif self._is_current and self._index is not None:
+            self._take_in(written)
+
+    async def forget(self) -> None:
+        """Rows may get ids that others had, after the table was set back to an older version."""
+        async with self._reading:
+            self._index = None
+            self.changed(None)
+
+    @property
+    def current(self) -> "FlatIndex | None":
+        """If there is one by now."""
+        return self._index if self._is_current else None
+
+    async def index(self) -> "FlatIndex | None":
         """Of all rows, with what was acknowledged before."""
-        if await self._is_current(table):
+        if self._is_current:
             return self._index
-        async with self._changing:
-            if not await self._is_current(table):
-                await self._read(table)
-            return self._index
-
-    async def knowing(self, table: Any, places: Any) -> "FlatIndex | None":
-        """One that knows what is in these places, whatever else is new or gone."""
-        index = self._index if table is self._table else None
-        if index is not None and not len(index.unknown(places)):
-            return index
-        async with self._changing:
-            if table is not self._table:
-                await self._read(table)
-            if self._index is not None:
-                with self._becoming_large():
-                    self._index = await self._learnt(self._index, table, places)
+        async with self._reading:
+            if not self._is_current:
+                await self._read()
             return self._index
 
-    async def cosines(
-        self, table: Any, vector: Vector, found: Sequence[Match]
-    ) -> dict[str, float] | None:
-        """Of the nearest passage of each, by id; None if one of them was moved or deleted."""
-        if self.is_large(table):
-            return None
-        places = (await _flat_index()).places_of(found)
-        index = await self.knowing(table, places)
-        return None if index is None else index.cosines(vector, found)
-
-    def is_large(self, table: Any) -> bool:
-        """As far as is known."""
-        return table is self._table and self._is_large
-
-    async def places(self, table: Any, condition: str | None) -> Any:
-        """Of the rows that meet the condition: an array of the ids that LanceDB gives to them."""
-        flat_index = await _flat_index()
-        query = table.query()
-        query.select_columns([])
-        query.with_row_id()
-        if condition is not None:
-            query.where(condition)
-        batches = await query.execute(_PLACES_AT_ONCE, None)
-        return flat_index.places_in([batch async for batch in batches])
-
-    async def _is_current(self, table: Any) -> bool:
-        """A handle is opened anew after each fold: a table that was large may not be so then."""
-        if table is not self._table:
-            return False
-        return self._is_large or bool(await table.version() == self._version)
-
-    async def _read(self, table: Any) -> None:
-        if table is not self._table:
-            self._table, self._index, self._is_large = table, None, False
-        version = await table.version()
+    async def _read(self) -> None:
+        self._told, self._has_missed = [], False
+        table = self._table()
         n_rows = int(await table.count_rows(None))
-        with self._becoming_large():
-            if n_rows >= vector_indexes.FROM_ROWS:
-                raise LargeTable
-            followed = None if self._index is None else await self._followed(self._index, table)
-            self._index = followed or await self._whole(table, n_rows)
-        self._version = version
-
-    async def _followed(self, index: "FlatIndex", table: Any) -> "FlatIndex | None":
-        """None where rows were moved meanwhile, or so many are gone that it takes too much room."""
-        places = await self.places(table, None)
-        if index.n_rows > (1 + _MOST_CHANGED) * len(places):
-            return None
-        learnt = await self._learnt(index, table, places)
-        return None if len(learnt.unknown(places)) else learnt.only(places)
-
-    @contextlib.contextmanager
-    def _becoming_large(self) -> Iterator[None]:
-        try:
-            yield
-        except LargeTable:
-            self._index, self._is_large = None, True
+        if n_rows < min(self._large_from_rows, vector_indexes.FROM_ROWS):
+            self._index = await self._followed(table) or await self._whole(table, n_rows)
+        else:
+            self._index = None
+        if self._index is None:
             process_memory.keep_large_blocks()
+        self._read_from = table
+        self._is_current = not self._has_missed
+        self._take_in(self._told)
 
-    async def _learnt(self, index: "FlatIndex", table: Any, places: Any) -> "FlatIndex":
-        """With what is in these places, if it still is: those that nothing is known of are read."""
+    def _take_in(self, written: Sequence[Any]) -> None:
+        """Rows that are gone count as well; so where there are too many, all are read anew."""
+        index = self._index
+        if index is None:
+            return
+        try:
+            for batch in written:
+                if batch.num_rows:
+                    index = index.with_written(batch)
+        except LargeTable:
+            self._index, self._is_current = None, False
+            return
+        self._index = index
+        n_there = index.n_there
+        if n_there >= vector_indexes.FROM_ROWS or index.n_rows > (1 + _MOST_CHANGED) * n_there:
+            self._is_current = False
+
+    async def _followed(self, table: Any) -> "FlatIndex | None":
+        """None where so many were moved, or are gone, that all are read anew.
+
+        And where the table was opened anew: if all of it was written anew, ids begin anew as well.
+        """
+        index = self._index
+        if index is None or table is not self._read_from:
+            return None
+        flat_index = await _flat_index()
+        places = await _places(table)
         unknown = index.unknown(places)
-        if len(unknown) > _MOST_CHANGED * index.n_rows:
-            return await self._whole(table, len(unknown) + index.n_rows)
+        if max(len(unknown), index.n_rows - len(places)) > _MOST_CHANGED * len(places):
+            return None
+        index = index.only(places)
         if not len(unknown):
             return index
         query = table.take_row_ids(unknown.tolist())
-        query.select([(column, column) for column in (await _flat_index()).COLUMNS])
+        query.select([(column, column) for column in flat_index.COLUMNS])
         query.with_row_id()
-        with contextlib.suppress(RuntimeError, ValueError):
+        try:
             for batch in [batch async for batch in await query.execute()]:
-                index = index.with_rows(batch)
-        return index
+                index = index.with_rows(batch, flat_index.places_in([batch]))
+        except (RuntimeError, ValueError, LargeTable):
+            return None
+        return index if index.n_there == len(places) else None
 
-    async def _whole(self, table: Any, n_rows: int) -> "FlatIndex":
+    async def _whole(self, table: Any, n_rows: int) -> "FlatIndex | None":
+        """None where there is more to hold than their number tells."""
         flat_index = await _flat_index()
         self._index = None  # two at once would be twice the memory
         dim = (await table.schema()).field("vector").type.list_size
@@ -141,9 +143,24 @@ class Held:
         query = table.query()
         query.select_columns(list(flat_index.COLUMNS))
         query.with_row_id()
-        async for batch in await query.execute(_ROWS_AT_ONCE, None):
-            index = index.with_rows(batch)
+        try:
+            async for batch in await query.execute(_ROWS_AT_ONCE, None):
+                index = index.with_rows(batch, flat_index.places_in([batch]))
+        except LargeTable:
+            self._large_from_rows = int(n_rows * (1 - _MOST_CHANGED))
+            return None
+        self._large_from_rows = vector_indexes.FROM_ROWS
         return index
+
+
+async def _places(table: Any) -> Any:
+    """Of all rows: an array of the ids that LanceDB gives to them."""
+    flat_index = await _flat_index()
+    query = table.query()
+    query.select_columns([])
+    query.with_row_id()
+    batches = await query.execute(_PLACES_AT_ONCE, None)
+    return flat_index.places_in([batch async for batch in batches])
 
 
 async def _flat_index() -> Any:

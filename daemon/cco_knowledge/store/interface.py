@@ -85,7 +85,8 @@ class Verified:
 
 
 class Store(Protocol):
-    async def version(self) -> Hashable:
+    @property
+    def version(self) -> Hashable:
         """Another one after every change of what is stored; it may change without one."""
         ...
 

@@ -4,7 +4,8 @@ Reads are in `reads.py`; here is what changes the table.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -169,10 +170,12 @@ class LanceStore(LanceChanges):
             successor = await self._successor(entry, stored.entry, filters)
             marks = replace(entry, superseded_by=successor[0], superseded_at=successor[1])
             changed = EmbeddedEntry(marks, passages or stored.passages)
-            await upsert(self._table, self._schema, [await self._to_batch([changed])])
+            written.append(await self._to_batch([changed]))
+            await upsert(self._table, self._schema, written)
             self._learn(changed)
 
-        await self._change(apply)
+        written: list[Any] = []
+        await self._change(apply, written)
 
     async def rewrite(self, changes: Mapping[str, tuple[Entry, EmbeddedEntry]]) -> list[str]:
         """Those that are still what they were, in one commit; their ids. By id: before, after."""
@@ -180,12 +183,14 @@ class LanceStore(LanceChanges):
         async def apply() -> list[str]:
             same = duplicates.unchanged(changes, await self.get(list(changes)))
             if same:
-                await upsert(self._table, self._schema, [await self._to_batch(same)])
+                written.append(await self._to_batch(same))
+                await upsert(self._table, self._schema, written)
             for embedded in same:
                 self._learn(embedded)
             return [embedded.entry.id for embedded in same]
 
-        return await self._change(apply)
+        written: list[Any] = []
+        return await self._change(apply, written)
 
     async def renew(self) -> None:
         """Write every file anew and remove all others: nothing is left of what rows once held.
@@ -296,16 +301,17 @@ class LanceStore(LanceChanges):
         batch = await self._to_batch(new)
         for embedded in new:
             self._learn(embedded)
-        with translated("write"), self.work.commit(batch.num_rows):
+        written = [batch]
+        with translated("write"), self.work.commit(batch.num_rows), self._changing(written):
             self._disk.check_present()
             self._forcing.check()
             if decided.successors:
                 # NOTE: an append and a compaction get along; an update would make it fail.
                 async with self._maintenance.no_folding():
                     self._has_superseded = True
-                    rows = await self._superseded_rows(decided.successors)
+                    written += await self._superseded_rows(decided.successors)
                     with self._disk.at_work():
-                        await upsert(self._table, self._schema, [batch, *rows])
+                        await upsert(self._table, self._schema, written)
             else:
                 with self._disk.at_work():
                     await faults.on_a_thread("store.append")
@@ -313,6 +319,19 @@ class LanceStore(LanceChanges):
                     await faults.on_a_thread("store.appended")
             await self._forcing.force(self._table)
         self._maintenance.after_commit(batch.num_rows)
+
+    @contextlib.contextmanager
+    def _changing(self, written: list[Any] | None) -> Iterator[None]:
+        """`written`: at the end the rows, if the change is only to write some.
+
+        One that fails may have changed anything.
+        """
+        told = None
+        try:
+            yield
+            told = written
+        finally:
+            self._held.changed(told)
 
     async def alone(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Run `work` while nothing else changes the table or its files."""
@@ -324,9 +343,13 @@ class LanceStore(LanceChanges):
 
         return await self._writer.change(change)
 
-    async def _change(self, apply: Callable[[], Awaitable[_T]]) -> _T:
+    async def _change(
+        self, apply: Callable[[], Awaitable[_T]], written: list[Any] | None = None
+    ) -> _T:
+        """`written`: to which `apply` adds its rows, where it only writes some."""
+
         async def commit() -> _T:
-            with translated("write"), self.work.commit():
+            with translated("write"), self.work.commit(), self._changing(written):
                 self._forcing.check()
                 with self._disk.at_work():
                     result = await self._mending.watched(apply)
@@ -342,6 +365,9 @@ class LanceStore(LanceChanges):
 
     def table(self) -> Any:
         return self._table
+
+    async def forget(self) -> None:
+        await self._held.forget()
 
     async def reopen(self) -> Any:
         # The former handles are not closed: reads that have begun use them to their end.

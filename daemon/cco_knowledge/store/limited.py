@@ -32,8 +32,9 @@ class LimitedStore:
         self._projects = tuple(sorted(projects))
         self._all = replace(ANY, project_ids=self._projects)
 
-    async def version(self) -> Hashable:
-        return await self._store.version()
+    @property
+    def version(self) -> Hashable:
+        return self._store.version
 
     def check_takes_entries(self) -> None:
         self._store.check_takes_entries()

@@ -30,6 +30,10 @@ class Owner(Protocol):
         """The table, without what is cached of it; used from now on."""
         ...
 
+    async def forget(self) -> None:
+        """All that is held of the table's rows."""
+        ...
+
     def table(self) -> Any: ...
 
 
@@ -98,6 +102,7 @@ class Mending:
     async def _take_back_now(self) -> None:
         with translated("way back"):
             await self._forcing.take_back(self._owner.reopen)
+        await self._owner.forget()
 
     def _begin(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         if what in self._running:

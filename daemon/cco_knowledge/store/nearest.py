@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cco_knowledge.store import schema
 from cco_knowledge.store.failures import translated
@@ -15,12 +15,8 @@ from cco_knowledge.store.reads import MATCH_COLUMNS, LanceReads, in_turn, matche
 from cco_knowledge.store.vector_indexes import HAS_VECTORS, Probing
 from cco_knowledge.types import Filters, Match, Vector
 
-if TYPE_CHECKING:
-    from cco_knowledge.store.flat_index import FlatIndex
-
 _SOME_MORE = 16
 _ROUNDING = 1e-6
-_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,43 +61,16 @@ class LanceNearest(LanceReads):
         least: float | None = None,
     ) -> list[list[Match]]:
         with translated("search"):
-            held = await self._in_memory(vectors, filters, limit, least)
-            if held is not None:
-                return held
+            index = await self._index()
+            if index is not None:
+                may = index.passing(filters)
+                return await asyncio.to_thread(index.nearest, vectors, may, limit, least)
             if not exact and self._asking.indexes:
                 found = await self._by_indexes(vectors, filters, limit, least)
                 if found is not None and (least is not None or all(len(f) == limit for f in found)):
                     return found
             condition, wanted = self._predicate(filters), _Wanted(limit, least)
             return await self._nearest(vectors, condition, wanted, dict.fromkeys(self._columns))
-
-    async def _in_memory(
-        self, vectors: Sequence[Vector], filters: Filters, limit: int, least: float | None
-    ) -> list[list[Match]] | None:
-        """None where the table is large, or moves under each look."""
-        condition = self._predicate(filters)
-        if condition is None:
-            index = await self._index()
-            if index is None:
-                return None
-            return await asyncio.to_thread(index.nearest, vectors, None, limit, least)
-        for _ in range(_LOOKS):
-            found = await self._read(lambda: self._passing(condition))
-            if found is None:
-                return None
-            index, places = found
-            if not len(index.unknown(places)):  # none of them was moved meanwhile
-                return await asyncio.to_thread(index.nearest, vectors, places, limit, least)
-        return None
-
-    async def _passing(self, condition: str) -> "tuple[FlatIndex, Any] | None":
-        """What knows the rows that meet the condition, and where they are."""
-        table = self._table
-        if self._held.is_large(table):
-            return None
-        places = await self._held.places(table, condition)
-        index = await self._held.knowing(table, places)
-        return None if index is None else (index, places)
 
     async def _by_indexes(
         self, vectors: Sequence[Vector], filters: Filters, limit: int, least: float | None
@@ -136,9 +105,9 @@ class LanceNearest(LanceReads):
             return {}
         condition = one_of("id", [match.id for match in found])
         with translated("search"):
-            held = await self._read(lambda: self._held.cosines(self._table, vector, found))
-            if held is not None:
-                return held
+            index = await self._index()
+            if index is not None:
+                return index.cosines(vector, [match.id for match in found])
             batches = await self._batches(["id", "vector"], condition, found)
         cosines: dict[str, float] = {}
         for batch in batches:

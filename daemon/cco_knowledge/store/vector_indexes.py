@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class LargeTable(Exception):
-    """Too many vectors to compare all of them for each search."""
+    """Too much to hold in memory, or to compare with for each search."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The vectors of a small table are held in memory, and nobody can tell but by the time."""
 
 import asyncio
+import json
 import random
 from array import array
 from collections.abc import AsyncIterator
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 import large_table
-from cco_knowledge.store import held, vector_indexes
+from cco_knowledge.store import held, postings, vector_indexes
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
+from cco_knowledge.store.metadata import metadata_digest, metadata_digests
 from cco_knowledge.store.nearest import LanceNearest
 from cco_knowledge.types import EmbeddedEntry, Filters, Vector
 from large_table import entry, near
@@ -27,6 +29,11 @@ FILTERS = [
     Filters(types=("general",), include_superseded=True),
     Filters(agents=("other",), since="2026-11-10T00:00:00.000Z"),
     Filters(project_ids=("nowhere",)),
+    Filters(project_ids=("p1", "p2", "p3"), types=("general", "none")),
+    Filters(session_ids=("s0", "s2"), until="2026-11-12T00:00:00.000Z"),
+    Filters(until="2026-11-20T10:00:00.000Z"),
+    Filters(metadata_digests=(metadata_digest("third", 1),), types=("decision",)),
+    Filters(metadata_digests=tuple(metadata_digest("third", third) for third in (0, 1))),
 ]
 
 
@@ -56,12 +63,15 @@ def cosine(one: Vector, other: Vector) -> float:
 
 def passes(one: EmbeddedEntry, filters: Filters) -> bool:
     own = one.entry
+    digests = metadata_digests(json.loads(own.metadata))
     return (
         own.project_id in (filters.project_ids or (own.project_id,))
         and own.type in (filters.types or (own.type,))
         and own.agent in (filters.agents or (own.agent,))
-        and own.timestamp >= (filters.since or "")
-        and (filters.include_superseded or own.superseded_by is None)
+        and own.session_id in (filters.session_ids or (own.session_id,))
+        and (filters.since or "") <= own.timestamp <= (filters.until or "9")
+        and all(digest in digests for digest in filters.metadata_digests)
+        and (filters.include_superseded or (own.superseded_at or "9") > (filters.until or "8"))
     )
 
 
@@ -75,13 +85,14 @@ async def check(store: LanceStore, expected: dict[str, EmbeddedEntry], unseen: i
             if passes(one, filters)
         }
         best = sorted(cosines, key=lambda entry_id: -cosines[entry_id])[:10]
+        assert await store.count(filters) == len(cosines)
         found = await store.nearest(vector, filters, 10)
         assert [match.id for match in found] == best
         assert all(abs(match.score - cosines[match.id]) < 1e-5 for match in found)
         read = await store.embedded([match.id for match in found], filters, found)
-        assert [one.entry.id for one in read] == best
+        assert read == [expected[entry_id] for entry_id in best]
         got = await store.get([*best, "nobody"], filters)
-        assert [one.id for one in got] == best
+        assert got == [expected[entry_id].entry for entry_id in best]
         similarities = await store.similarities(vector, found)
         assert all(abs(similarities[one] - cosines[one]) < 1e-5 for one in best)
 
@@ -99,7 +110,7 @@ async def test_it_follows_every_change(store: LanceStore, seed: int) -> None:
     expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
     await check(store, expected, 900_000)
     for step in range(40):
-        what = source.choice(["insert", "delete", "replace", "supersede", "fold"])
+        what = source.choice(["insert", "delete", "replace", "supersede", "fold", "renew"])
         chosen = source.choice(sorted(expected))
         number = 1000 + 10 * step
         if what == "insert":
@@ -117,10 +128,16 @@ async def test_it_follows_every_change(store: LanceStore, seed: int) -> None:
         elif what == "supersede" and expected[chosen].entry.superseded_by is None:
             await insert(store, number, (chosen,))
             expected[f"e{number}"] = entry(number)
-            marked = replace(expected[chosen].entry, superseded_by=f"e{number}")
+            marked = replace(
+                expected[chosen].entry,
+                superseded_by=f"e{number}",
+                superseded_at=entry(number).entry.timestamp,
+            )
             expected[chosen] = replace(expected[chosen], entry=marked)
         elif what == "fold":
             await store.optimize(silent)
+        elif what == "renew":
+            await store.renew()
         await check(store, expected, 900_000 + step)
 
 
@@ -140,6 +157,34 @@ async def test_what_was_stored_is_found_beside_folding(store: LanceStore) -> Non
     await asyncio.wait({folding})
 
 
+async def test_what_is_written_is_told_and_not_read(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
+    await check(store, expected, 900_000)
+
+    async def refuse(_: held.Held) -> None:
+        pytest.fail("the rows are read")
+
+    monkeypatch.setattr(held.Held, "_read", refuse)
+    for number in range(1000, 1020):  # small files become one meanwhile
+        await insert(store, number)
+        expected[f"e{number}"] = entry(number)
+    changed = replace(expected["e1003"].entry, agent="other")
+    await store.replace(changed, None)
+    expected["e1003"] = replace(expected["e1003"], entry=changed)
+    await insert(store, 1020, ("e1004",))
+    expected["e1020"] = entry(1020)
+    marked = replace(
+        expected["e1004"].entry,
+        superseded_by="e1020",
+        superseded_at=entry(1020).entry.timestamp,
+    )
+    expected["e1004"] = replace(expected["e1004"], entry=marked)
+    await store.optimize(silent)
+    await check(store, expected, 900_001)
+
+
 async def test_a_large_table_is_not_held(
     store: LanceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,19 +193,32 @@ async def test_a_large_table_is_not_held(
     monkeypatch.setattr(vector_indexes, "FROM_ROWS", N_ROWS)
     await insert(store, 1000)
     expected["e1000"] = entry(1000)
-    assert await store._held.index(store.table()) is None
+    assert await store._held.index() is None
     await check(store, expected, 900_001)
     monkeypatch.setattr(vector_indexes, "FROM_ROWS", 2 * N_ROWS)
     await store.optimize(silent)
     await check(store, expected, 900_002)
 
 
+async def test_nor_is_one_of_much_metadata(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postings, "_MOST_DIGESTS", N_ROWS)
+    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
+    await check(store, expected, 900_000)
+    assert await store._held.index() is not None
+    await insert(store, 1001)
+    expected["e1001"] = entry(1001)
+    assert await store._held.index() is None
+    await check(store, expected, 900_001)
+
+
 async def test_nor_is_one_of_long_texts(store: LanceStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held, "_MOST_VECTORS", N_ROWS + 6)  # every fiftieth has two
     expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
     await check(store, expected, 900_000)
-    assert await store._held.index(store.table()) is not None
+    assert await store._held.index() is not None
     await insert(store, 1001)
     expected["e1001"] = entry(1001)
-    assert await store._held.index(store.table()) is None
+    assert await store._held.index() is None
     await check(store, expected, 900_001)
