@@ -19,6 +19,7 @@ from cco_knowledge.types import ModelIdentity
 
 TABLE = "knowledge"
 _NEW = ".new-"
+_SMALL_TABLE_BYTES = 8 << 20
 _DECODED = 2
 """An index in memory, over what it takes on the disk."""
 
@@ -29,8 +30,13 @@ class Folder:
     cache_bytes: int
 
     async def connect(self, vector_index_bytes: int = 0) -> Any:
-        """With empty caches, which have room for the indexes of vectors beside all else."""
-        half = self.cache_bytes // 2
+        """With empty caches, which have room for the indexes of vectors beside all else.
+
+        A table without those is small: what its searches use again takes less than 8 MB, and the
+        caches would fill with what each commit leaves behind.
+        """
+        most_bytes = self.cache_bytes if vector_index_bytes else _SMALL_TABLE_BYTES
+        half = min(self.cache_bytes, most_bytes) // 2
         session = lance.Session(
             index_cache_size_bytes=half + _DECODED * vector_index_bytes,
             metadata_cache_size_bytes=half,
