@@ -196,8 +196,10 @@ class FlatIndex:
         asked = _numbers(vectors)
         found: list[list[Match]] = []
         for first in range(0, len(asked), _VECTORS_AT_ONCE):
-            products = asked[first : first + _VECTORS_AT_ONCE] @ numbers.T
-            found.extend(self._best(of_one, row_of, may, limit, least) for of_one in products)
+            some = asked[first : first + _VECTORS_AT_ONCE]
+            for one, products in zip(some, some @ numbers.T, strict=True):
+                rows = _best(self._nearest(products, row_of, may), limit, least)
+                found.append(self._matches(rows, one, least))
         return found
 
     def _rows_of(self, ids: Iterable[str], may: Mask | None = None) -> list[int]:
@@ -209,18 +211,24 @@ class FlatIndex:
     def _vector(self, row: int) -> Vector:
         return Vector(self._vectors.numbers[self._rows.first_vectors[row]].tobytes())
 
-    def _best(
-        self, products: _Array, row_of: _Array, may: Mask, limit: int, least: float | None
-    ) -> list[Match]:
+    def _nearest(self, products: _Array, row_of: _Array, may: Mask) -> _Array:
+        """Of each row the cosine of its nearest passage, about; -inf where it may not be."""
         cosines = np.full(len(may), -np.inf, np.float32)
         if self._n_vectors > len(may):
             np.maximum.at(cosines, row_of, products)
         else:
             cosines[row_of] = products
         cosines[~may] = -np.inf
-        rows = np.flatnonzero(cosines >= (-2.0 if least is None else least))
-        if len(rows) > limit:
-            rows = rows[np.argpartition(cosines[rows], len(rows) - limit)[-limit:]]
+        return cosines
+
+    def _matches(self, rows: _Array, vector: _Array, least: float | None) -> list[Match]:
+        """With cosines that do not depend on what else is held, as those of a product do."""
+        row_of = self._vectors.row_of[: self._n_vectors]
+        are_wanted = np.zeros(self.n_rows, np.bool_)
+        are_wanted[rows] = True
+        at = np.flatnonzero(are_wanted[row_of])
+        cosines = np.full(self.n_rows, -np.inf, np.float32)
+        np.maximum.at(cosines, row_of[at], (self._vectors.numbers[at] * vector).sum(axis=1))
         matches = [
             Match(
                 self._rows.ids[row],
@@ -229,8 +237,16 @@ class FlatIndex:
                 int(self._places[row]),
             )
             for row in rows.tolist()
+            if least is None or cosines[row] >= least
         ]
         return sorted(matches, key=lambda match: (-match.score, match.id))
+
+
+def _best(cosines: _Array, limit: int, least: float | None) -> _Array:
+    rows = np.flatnonzero(cosines >= (-2.0 if least is None else least - _ROUNDING))
+    if len(rows) > limit:
+        rows = rows[np.argpartition(cosines[rows], len(rows) - limit)[-limit:]]
+    return rows
 
 
 def _fresh(n: int, dim: int) -> _Array:

@@ -248,6 +248,7 @@ class Maintenance:
     async def _gather(self, n_rows: int = MOST_ROWS) -> None:
         """By itself no more than the indexes do not cover yet: the others would lose theirs."""
 
+        # NOTE: beside appends LanceDB begins it anew after each of them, and comes to no end.
         async def work() -> None:
             before = self._backlog.before()
             with translated("gathering"):

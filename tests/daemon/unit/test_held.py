@@ -185,6 +185,16 @@ async def test_what_is_written_is_told_and_not_read(
     await check(store, expected, 900_001)
 
 
+async def test_a_cosine_does_not_depend_on_what_else_is_held(store: LanceStore) -> None:
+    vectors = [near(900_000 + number) for number in range(20)]
+    before = [await store.nearest(vector, ANY, 100) for vector in vectors]
+    await store.delete(large_table.ids([number for number in range(N_ROWS) if number % 3]))
+    kept = set(large_table.ids(range(0, N_ROWS, 3)))
+    for vector, former in zip(vectors, before, strict=True):
+        scores = {match.id: match.score for match in await store.nearest(vector, ANY, 100)}
+        assert all(scores[one.id] == one.score for one in former if one.id in kept)
+
+
 async def test_a_large_table_is_not_held(
     store: LanceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
