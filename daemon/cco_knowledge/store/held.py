@@ -6,6 +6,7 @@ What one of these holds never changes: a row that is changed or moved gets anoth
 """
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ _MOST_CHANGED = 0.25
 """Of the rows: beyond, all are read anew."""
 _ROWS_AT_ONCE = 512
 _PLACES_AT_ONCE = 32_768
+_log = logging.getLogger(__name__)
 
 
 class Held:
@@ -99,7 +101,9 @@ class Held:
             for batch in written:
                 if batch.num_rows:
                     index = index.with_written(batch)
-        except LargeTable:
+        except Exception as error:  # noqa: BLE001  # it is stored all the same
+            if not isinstance(error, LargeTable):
+                _log.error("the table has to be read anew: %s", type(error).__name__)
             self._index, self._is_current = None, False
             return
         self._index = index

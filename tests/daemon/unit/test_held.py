@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import large_table
-from cco_knowledge.store import held, postings, vector_indexes
+from cco_knowledge.store import held, packed, postings, vector_indexes
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.store.metadata import metadata_digest, metadata_digests
@@ -182,6 +182,23 @@ async def test_what_is_written_is_told_and_not_read(
     )
     expected["e1004"] = replace(expected["e1004"], entry=marked)
     await store.optimize(silent)
+    await check(store, expected, 900_001)
+
+
+async def test_what_cannot_be_held_is_stored_all_the_same(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
+    await check(store, expected, 900_000)
+
+    def fail(_batch: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packed, "pack", fail)
+        await insert(store, 1000)
+    assert "the table has to be read anew: MemoryError" in caplog.text
+    expected["e1000"] = entry(1000)
     await check(store, expected, 900_001)
 
 
