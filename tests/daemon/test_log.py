@@ -11,7 +11,7 @@ from cco_knowledge import logs
 from cco_knowledge.rpc.envelope import NO_ID
 from cco_knowledge.rpc.observed import plain_id
 from process import Daemon
-from wire import FRAMINGS, MAX_REQUEST_BYTES, answer, answers, http_post, request
+from wire import FRAMINGS, MAX_REQUEST_BYTES, answer, answers, encoded, http_post, request
 
 MARK = "xylophone-4711"
 FIELDS = {
@@ -107,9 +107,11 @@ def test_waiting_for_a_place_counts_as_waiting(shared_daemon: Daemon) -> None:
     """A connection has 16 places; a call that came with 99 others waited for one."""
     begin = len(shared_daemon.stderr)
     with shared_daemon.raw() as raw:
-        for number in range(100):
-            params = {"texts": [f"waiting {number} {begin}"]}
-            raw.send_line(request("embedding.embed", params, request_id=number))
+        asked = [
+            request("embedding.embed", {"texts": [f"waiting {number} {begin}"]}, number)
+            for number in range(100)
+        ]
+        raw.send(b"".join(encoded(one) + b"\n" for one in asked))  # at once, however busy it is
         for _ in range(100):
             raw.line()
     waited = {line["id"]: line["queue_ms"] for line in calls_after(shared_daemon, begin)}

@@ -20,7 +20,7 @@ from cco_knowledge.rpc.answers import n_redacted
 from cco_knowledge.rpc.envelope import NO_ID, Call
 from cco_knowledge.rpc.errors import WireError, to_wire
 from cco_knowledge.rpc.intake import Intake
-from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method
+from cco_knowledge.rpc.methods import METHODS, SYSTEM, Deadline, Method, Signature
 from cco_knowledge.rpc.observed import Arrival, ObservedCall
 from cco_knowledge.rpc.precedence import Precedence
 from cco_knowledge.rpc.system import Host
@@ -96,6 +96,14 @@ class Dispatcher:
             self._part(first, arrival), *(self._in_turn(part, arrival) for part in further)
         )
         return envelope.joined([answer for answer in answers if answer is not None])
+
+    def only_reads(self, raw: bytes) -> bool:
+        """Whether nothing is missed where nobody waits for the answer."""
+        try:
+            calls = envelope.parse(raw).parts
+        except WireError:
+            return True
+        return all(isinstance(call, WireError) or _only_reads(call.method) for call in calls)
 
     async def _in_turn(self, part: Call | WireError, arrival: Arrival) -> bytes | None:
         await self._intake.small_turn()
@@ -191,6 +199,12 @@ class Dispatcher:
         response = envelope.failure(error.request_id, error)
         ObservedCall(self.calls, arrival, error.request_id).end(error.reason, len(response))
         return response
+
+
+def _only_reads(name: str) -> bool:
+    """Authenticating changes what later calls may do."""
+    method: Signature | None = METHODS.get(name) or SYSTEM.get(name)
+    return method is None or (method.role == "reader" and name != "system.authenticate")
 
 
 @contextlib.contextmanager
