@@ -204,7 +204,7 @@ class Dispatcher:
 def _only_reads(name: str) -> bool:
     """Authenticating changes what later calls may do."""
     method: Signature | None = METHODS.get(name) or SYSTEM.get(name)
-    return method is None or (method.role == "reader" and name != "system.authenticate")
+    return method is None or (method.only_reads and name != "system.authenticate")
 
 
 @contextlib.contextmanager

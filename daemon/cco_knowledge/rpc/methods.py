@@ -29,16 +29,16 @@ class Signature:
     role: Role = field(default="admin", kw_only=True)
     """What a token needs at least. Only admins are never limited to projects."""
 
+    @property
+    def only_reads(self) -> bool:
+        """Then it ends when nobody waits for its answer any more; what writes is done anyway."""
+        return self.role == "reader"
+
 
 @dataclass(frozen=True, slots=True)
 class Method(Signature):
     handler: Callable[[KnowledgeService, Any], Awaitable[object]]
     deadline: Deadline = Deadline.NORMAL
-
-    @property
-    def only_reads(self) -> bool:
-        """Then it ends when nobody waits for its answer any more; what writes is done anyway."""
-        return self.role == "reader"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,6 @@ class _Rows:
     """What they hold beside vectors. They only come to it."""
 
     ids: list[str] = field(default_factory=list)
-    timestamps: list[str] = field(default_factory=list)
     entries: list[bytes | None] = field(default_factory=list)
     """Packed; None where one is to be read from the table."""
     first_vectors: list[int] = field(default_factory=list)
@@ -84,10 +83,9 @@ class _Rows:
     n_packed_bytes: int = 0
 
     def add(self, batch: Any, first_vector: int) -> None:
-        ids, timestamps = (batch.column(name).to_pylist() for name in ("id", "timestamp"))
+        ids = batch.column("id").to_pylist()
         self.row_of.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
         self.ids.extend(ids)
-        self.timestamps.extend(timestamps)
         self.first_vectors.extend(range(first_vector, first_vector + len(ids)))
         self.postings.add(batch)
         for entry in packed.pack(batch):
@@ -232,7 +230,7 @@ class FlatIndex:
         matches = [
             Match(
                 self._rows.ids[row],
-                self._rows.timestamps[row],
+                self._rows.postings.timestamps[row],
                 min(1.0, max(-1.0, float(cosines[row]))),
                 int(self._places[row]),
             )

@@ -25,13 +25,13 @@ class Postings:
         self._digests = array("q")
         self._digest_rows = array("i")
         """Of each of these digests."""
-        self._timestamps: list[str] = []
+        self.timestamps: list[str] = []
         self._superseded: dict[int, str] = {}
         """The rows that were, and when."""
 
     def add(self, batch: Any) -> None:
         """Raises LargeTable."""
-        first = len(self._timestamps)
+        first = len(self.timestamps)
         for column in _COLUMNS:
             for row, value in enumerate(batch.column(column).to_pylist(), first):
                 self._rows.setdefault((column, value), array("i")).append(row)
@@ -43,7 +43,7 @@ class Postings:
         for row, at in enumerate(batch.column("superseded_at").to_pylist(), first):
             if at is not None:
                 self._superseded[row] = at
-        self._timestamps.extend(batch.column("timestamp").to_pylist())
+        self.timestamps.extend(batch.column("timestamp").to_pylist())
 
     def passing(self, filters: Filters, n_rows: int) -> Mask:
         """Of the first rows."""
@@ -56,9 +56,9 @@ class Postings:
             found = np.array(self._digests) == digest
             mask &= _mask(np.array(self._digest_rows)[found], n_rows)
         if filters.since is not None:
-            mask &= [at >= filters.since for at in self._timestamps[:n_rows]]
+            mask &= [at >= filters.since for at in self.timestamps[:n_rows]]
         if filters.until is not None:
-            mask &= [at <= filters.until for at in self._timestamps[:n_rows]]
+            mask &= [at <= filters.until for at in self.timestamps[:n_rows]]
         if not filters.include_superseded:
             mask &= ~_mask(np.array(self._hidden(filters.until), np.int32), n_rows)
         return mask

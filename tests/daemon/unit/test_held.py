@@ -227,21 +227,17 @@ async def test_a_large_table_is_not_held(
     await check(store, expected, 900_002)
 
 
-async def test_nor_is_one_of_much_metadata(
-    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "limit", "most"),
+    [
+        (held, "_MOST_VECTORS", N_ROWS + 6),  # every fiftieth has two
+        (postings, "_MOST_DIGESTS", N_ROWS),
+    ],
+)
+async def test_nor_is_one_of_long_texts_or_much_metadata(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch, module: Any, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr(postings, "_MOST_DIGESTS", N_ROWS)
-    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
-    await check(store, expected, 900_000)
-    assert await store._held.index() is not None
-    await insert(store, 1001)
-    expected["e1001"] = entry(1001)
-    assert await store._held.index() is None
-    await check(store, expected, 900_001)
-
-
-async def test_nor_is_one_of_long_texts(store: LanceStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "_MOST_VECTORS", N_ROWS + 6)  # every fiftieth has two
+    monkeypatch.setattr(module, limit, most)
     expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
     await check(store, expected, 900_000)
     assert await store._held.index() is not None
