@@ -39,7 +39,7 @@ def _centre(number: int) -> list[float]:
 
 
 def entry(number: int) -> EmbeddedEntry:
-    text = f"number {number}"
+    text = f"number {number}" + " cart" * (number % 4)
     return EmbeddedEntry(
         Entry(
             id=f"e{number}",

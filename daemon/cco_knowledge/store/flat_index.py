@@ -19,9 +19,10 @@ from cco_knowledge.store import packed
 from cco_knowledge.store.postings import Mask, Postings
 from cco_knowledge.store.schema import vector_list
 from cco_knowledge.store.vector_indexes import LargeTable
+from cco_knowledge.store.words import Words
 from cco_knowledge.types import EmbeddedEntry, Filters, Match, Vector
 
-COLUMNS = ("vector", "metadata_digests", *packed.COLUMNS)
+COLUMNS = ("vector", "metadata_digests", "terms", *packed.COLUMNS)
 """Of the batches."""
 _PACKED_BYTES = 8 << 20
 """Some 25,000 entries of 30 words."""
@@ -80,6 +81,7 @@ class _Rows:
     row_of: dict[str, int] = field(default_factory=dict)
     """The last of each id."""
     postings: Postings = field(default_factory=Postings)
+    words: Words = field(default_factory=Words)
     n_packed_bytes: int = 0
 
     def add(self, batch: Any, first_vector: int) -> None:
@@ -88,6 +90,7 @@ class _Rows:
         self.ids.extend(ids)
         self.first_vectors.extend(range(first_vector, first_vector + len(ids)))
         self.postings.add(batch)
+        self.words.add(batch.column("terms").to_pylist())
         for entry in packed.pack(batch):
             n_bytes = self.n_packed_bytes + len(entry or b"")
             fits = n_bytes <= _PACKED_BYTES
@@ -200,6 +203,24 @@ class FlatIndex:
                 found.append(self._matches(rows, one, least))
         return found
 
+    def matching(self, terms: Sequence[str], may: Mask, limit: int) -> list[Match] | None:
+        """Those that hold one of the terms and may be; None as `Words.scores` has it.
+
+        Ordered by falling BM25; of equals what was written last comes first.
+        """
+        scores = self._rows.words.scores(terms, self._is_there)
+        if scores is None:
+            return None
+        rows = np.flatnonzero((scores > 0) & may)
+        if len(rows) > limit:
+            rows = rows[scores[rows] >= np.partition(scores[rows], -limit)[-limit]]
+        best = rows[np.lexsort((rows, scores[rows]))][::-1][:limit]
+        return [self._match(row, float(scores[row])) for row in best.tolist()]
+
+    def _match(self, row: int, score: float) -> Match:
+        timestamp = self._rows.postings.timestamps[row]
+        return Match(self._rows.ids[row], timestamp, score, int(self._places[row]))
+
     def _rows_of(self, ids: Iterable[str], may: Mask | None = None) -> list[int]:
         """Of those that are there, or may be. Of the newest version alone."""
         passing = self._is_there if may is None else may
@@ -228,12 +249,7 @@ class FlatIndex:
         cosines = np.full(self.n_rows, -np.inf, np.float32)
         np.maximum.at(cosines, row_of[at], (self._vectors.numbers[at] * vector).sum(axis=1))
         matches = [
-            Match(
-                self._rows.ids[row],
-                self._rows.postings.timestamps[row],
-                min(1.0, max(-1.0, float(cosines[row]))),
-                int(self._places[row]),
-            )
+            self._match(row, min(1.0, max(-1.0, float(cosines[row]))))
             for row in rows.tolist()
             if least is None or cosines[row] >= least
         ]

@@ -35,6 +35,11 @@ class Forcing:
         self._is_full = durability == "full"
         self._version = 0
 
+    @property
+    def version(self) -> int:
+        """The newest that is surely on the disk."""
+        return self._version
+
     def check(self) -> None:
         """Raises Unavailable while something is in doubt."""
         if self.is_in_doubt:

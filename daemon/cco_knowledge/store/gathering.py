@@ -8,6 +8,7 @@ indexes that covered them.
 
 from typing import Any
 
+from cco_knowledge.store.native import pa
 from cco_knowledge.store.upsert import replace_all
 
 MOST_ROWS = 8192
@@ -16,17 +17,60 @@ _MOST_BYTES = 64 << 20
 _LEAST_SHARE = 4
 """At most this part of a table, unless that is next to nothing."""
 _FEW_ROWS = 64
+_MOST_KEPT_BYTES = 2 << 20
+"""Six hundred short entries."""
 
 
-async def gather(table: Any, n_rows: int = MOST_ROWS) -> None:
-    """Files with at most so many rows together. Call it while nobody changes the table."""
+class Newest:
+    """The rows of the newest small files as they were written, so that they need not be read.
+
+    They are right as long as the table has changed by nothing but what is told here: each commit
+    makes a version, and no number is left out.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[Any] | None = None
+        """None: not known."""
+        self._version = 0
+
+    def appended(self, rows: Any, version: int) -> None:
+        """By the commit that made this version."""
+        known = self.at(version - 1)
+        self._keep(None if known is None else [*known, rows], version)
+
+    def at(self, version: int) -> list[Any] | None:
+        return self._rows if version == self._version else None
+
+    def gathered(self, rows: list[Any] | None, version: int) -> None:
+        """By the commit that made this version; in one piece, for each takes 10 kB more."""
+        self._keep(rows and pa.Table.from_batches(rows).combine_chunks().to_batches(), version)
+
+    def _keep(self, rows: list[Any] | None, version: int) -> None:
+        is_much = rows is not None and sum(batch.nbytes for batch in rows) > _MOST_KEPT_BYTES
+        self._rows, self._version = None if is_much else rows, version
+
+
+async def gather(
+    table: Any, n_rows: int = MOST_ROWS, known: list[Any] | None = None
+) -> list[Any] | None:
+    """Files with at most so many rows together, or those of the `known` rows; the rows, if any.
+
+    Call it while nobody changes the table.
+    """
+    rows = known if known is not None else await _newest_rows(table, n_rows)
+    if rows is not None:
+        await replace_all(table, await table.schema(), rows)
+    return rows
+
+
+async def _newest_rows(table: Any, n_rows: int) -> list[Any] | None:
     n_rows = min(n_rows, max(_FEW_ROWS, int(await table.count_rows(None)) // _LEAST_SHARE))
     while places := await _newest(table, n_rows):
         rows = await _rows(table, places)
         if rows is not None:
-            await replace_all(table, await table.schema(), rows)
-            return
+            return rows
         n_rows //= 2
+    return None
 
 
 async def _newest(table: Any, n_rows: int) -> list[int]:

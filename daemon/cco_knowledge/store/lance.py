@@ -318,7 +318,8 @@ class LanceStore(LanceChanges):
                     await self._table.add(Scannable(batch), "append")
                     await faults.on_a_thread("store.appended")
             await self._forcing.force(self._table)
-        self._maintenance.after_commit(batch.num_rows)
+        appended = None if decided.successors else batch
+        self._maintenance.after_commit(batch.num_rows, appended=appended)
 
     @contextlib.contextmanager
     def _changing(self, written: list[Any] | None) -> Iterator[None]:

@@ -24,7 +24,7 @@ from cco_knowledge.store.backlog import QUIET_S, Backlog, Step
 from cco_knowledge.store.durability import Disk
 from cco_knowledge.store.failures import translated
 from cco_knowledge.store.forcing import Forcing
-from cco_knowledge.store.gathering import MOST_ROWS, gather
+from cco_knowledge.store.gathering import MOST_ROWS, Newest, gather
 from cco_knowledge.store.vector_indexes import VectorIndexes
 from cco_knowledge.timestamps import clock_has_jumped
 
@@ -96,6 +96,7 @@ class Maintenance:
         self._forcing = forcing
         self._work = work
         self._backlog = Backlog()
+        self._newest = Newest()
         self._waiting: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._building: asyncio.Task[None] | None = None
@@ -108,7 +109,10 @@ class Maintenance:
     def is_running(self) -> bool:
         return bool(self._running or self._waiting)
 
-    def after_commit(self, n_rows: int = 1) -> None:
+    def after_commit(self, n_rows: int = 1, *, appended: Any = None) -> None:
+        """`appended`: the rows, of a commit that did nothing else."""
+        if appended is not None:
+            self._newest.appended(appended, self._forcing.version)
         self._backlog.add(n_rows=n_rows)
         self._plan()
 
@@ -252,8 +256,11 @@ class Maintenance:
         async def work() -> None:
             before = self._backlog.before()
             with translated("gathering"):
-                await gather(self._owner.table(), n_rows)
-                await self._forcing.force(self._owner.table())
+                table = self._owner.table()
+                known = self._newest.at(int(await table.version()))
+                rows = await gather(table, n_rows, known)
+                await self._forcing.force(table)
+            self._newest.gathered(rows, self._forcing.version)
             self._backlog.gathered(before)
 
         async with self._counted_failures():

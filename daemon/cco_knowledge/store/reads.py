@@ -117,6 +117,11 @@ class LanceReads:
     async def matching(self, terms: Sequence[str], filters: Filters, limit: int) -> list[Match]:
         if not terms:
             return []
+        with translated("search"):
+            index = await self._index()
+        held = None if index is None else index.matching(terms, index.passing(filters), limit)
+        if held is not None:
+            return held
 
         def query() -> Any:
             query = self._table.query().nearest_to_text(

@@ -6,9 +6,10 @@ the constants and the inverse document frequency of Lucene, as LanceDB has them.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-_K1 = 1.2
-_B = 0.75
+K1: Final = 1.2
+B: Final = 0.75
 
 
 def bm25(
@@ -25,10 +26,10 @@ def bm25(
         document: {term: n for term in query if (n := words.count(term))}
         for document, words in documents.items()
     }
-    rarity = {term: _rarity(sum(term in c for c in counts.values()), n_documents) for term in query}
+    weights = {term: rarity(sum(term in c for c in counts.values()), n_documents) for term in query}
     return {
         document: sum(
-            rarity[term] * n * (_K1 + 1) / (n + _K1 * (1 - _B + _B * length / mean_length))
+            weights[term] * n * (K1 + 1) / (n + K1 * (1 - B + B * length / mean_length))
             for term, n in counts[document].items()
         )
         for document, words in documents.items()
@@ -36,5 +37,6 @@ def bm25(
     }
 
 
-def _rarity(n_holding: int, n_documents: int) -> float:
+def rarity(n_holding: int, n_documents: int) -> float:
+    """What one occurrence weighs: more than 0, less the more documents hold the term."""
     return math.log(1 + (max(n_documents, n_holding) - n_holding + 0.5) / (n_holding + 0.5))

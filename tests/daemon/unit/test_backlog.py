@@ -10,16 +10,16 @@ def stored_singly(n: int, backlog: Backlog) -> Backlog:
 
 
 def test_a_client_that_stores_without_a_pause_has_its_files_gathered() -> None:
-    backlog = stored_singly(23, Backlog())
+    backlog = stored_singly(47, Backlog())
     assert backlog.due() is None
     assert stored_singly(1, backlog).due() == "gather"
     backlog.gathered(backlog.before())
-    assert (backlog.due(), backlog.n_rows) == (None, 24)
+    assert (backlog.due(), backlog.n_rows) == (None, 48)
 
 
 def test_a_moment_without_a_store_is_used_earlier() -> None:
     assert stored_singly(7, Backlog()).due_when_quiet() is None
-    assert stored_singly(8, Backlog()).due_when_quiet() == ("gather", 0.05)
+    assert stored_singly(8, Backlog()).due_when_quiet() == ("gather", 0.25)
 
 
 def test_what_was_gathered_is_folded_when_nobody_writes_any_more() -> None:
@@ -48,7 +48,7 @@ def test_a_large_table_waits_for_more() -> None:
 
 
 def test_what_comes_while_a_step_runs_still_counts_after_it() -> None:
-    backlog = stored_singly(24, Backlog())
+    backlog = stored_singly(48, Backlog())
     before = backlog.before()
     stored_singly(3, backlog).gathered(before)
     assert backlog.n_files == 3

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 import large_table
-from cco_knowledge.store import held, packed, postings, vector_indexes
+from cco_knowledge.store import held, packed, postings, vector_indexes, words
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
 from cco_knowledge.store.metadata import metadata_digest, metadata_digests
 from cco_knowledge.store.nearest import LanceNearest
+from cco_knowledge.store.scoring import bm25
+from cco_knowledge.terms import terms
 from cco_knowledge.types import EmbeddedEntry, Filters, Vector
 from large_table import entry, near
 from real_store import silent
@@ -95,6 +97,28 @@ async def check(store: LanceStore, expected: dict[str, EmbeddedEntry], unseen: i
         assert got == [expected[entry_id].entry for entry_id in best]
         similarities = await store.similarities(vector, found)
         assert all(abs(similarities[one] - cosines[one]) < 1e-5 for one in best)
+        await check_words(store, expected, filters)
+
+
+async def check_words(
+    store: LanceStore, expected: dict[str, EmbeddedEntry], filters: Filters
+) -> None:
+    """LanceDB's own scores count entries that are gone, until the next fold."""
+    query = ["cart", "42", "nobody", "cart"]
+    documents = {one.entry.id: terms(one.entry.text) for one in expected.values()}
+    scores = {
+        entry_id: score
+        for entry_id, score in bm25(query[:3], documents, len(documents)).items()
+        if score and passes(expected[entry_id], filters)
+    }
+    found = await store.matching(query, filters, len(expected))
+    assert {match.id for match in found} == set(scores)
+    index = store._held.current
+    if index is not None and index._rows.words.scores(query, index._is_there) is not None:
+        assert all(abs(match.score - scores[match.id]) < 1e-5 for match in found)
+        ranks = [match.score for match in found]
+        assert ranks == sorted(ranks, reverse=True)
+        assert await store.matching(query, filters, 7) == found[:7]
 
 
 async def insert(store: LanceStore, number: int, supersedes: tuple[str, ...] = ()) -> None:
@@ -225,6 +249,19 @@ async def test_a_large_table_is_not_held(
     monkeypatch.setattr(vector_indexes, "FROM_ROWS", 2 * N_ROWS)
     await store.optimize(silent)
     await check(store, expected, 900_002)
+
+
+async def test_more_words_than_can_be_held_are_looked_for_by_the_index(
+    store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {f"e{number}": entry(number) for number in range(N_ROWS)}
+    monkeypatch.setattr(
+        words, "_MOST_TERMS", sum(len(terms(entry(n).entry.text)) for n in range(N_ROWS))
+    )
+    await check(store, expected, 900_000)
+    await insert(store, 1000)
+    expected["e1000"] = entry(1000)
+    await check(store, expected, 900_001)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cco_knowledge.errors import StorageFull, StoreFailed
-from cco_knowledge.store import maintenance
+from cco_knowledge.store import backlog, gathering, maintenance
 from cco_knowledge.store.interface import ANY
 from cco_knowledge.store.kept_files import KeptFiles
 from cco_knowledge.store.lance import LanceStore
@@ -40,7 +41,7 @@ async def test_what_is_stored_singly_is_folded_by_itself(tmp_path: Path) -> None
             await store_one_by_one(store, range(first, first + 10))
             most = max(most, (await store.facts()).fragments)
         assert most < 64
-        await until(lambda: store.work.compactions >= 2)
+        await until(lambda: store.work.compactions >= 1)
         facts = await store.facts()
         assert facts.fragments <= 2
         assert facts.unindexed_rows == 0
@@ -60,6 +61,45 @@ async def test_small_files_become_one_between_two_stores(tmp_path: Path) -> None
                 await asyncio.sleep(0.01)
         assert store.work.compactions == folded
         assert (await store.facts()).unindexed_rows == 15
+        assert not (await store.verify(silent)).problems
+
+
+async def test_what_was_appended_is_gathered_as_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read only after a change of another kind."""
+    n_read = 0
+    read = gathering._newest_rows
+
+    async def counted(table: object, n_rows: int) -> list[object] | None:
+        nonlocal n_read
+        n_read += 1
+        return await read(table, n_rows)
+
+    async def gathered(store: LanceStore) -> None:
+        async with asyncio.timeout(60):
+            while (await store.facts()).fragments > 2:  # noqa: ASYNC110  # as in `until`
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(gathering, "_newest_rows", counted)
+    monkeypatch.setattr(backlog, "QUIET_S", 3600.0)
+    async with opened(tmp_path) as store:
+        await store.insert(drafts(range(400)))
+        await store.optimize(silent)
+        reads = []
+        for first in (400, 410, 420, 430):
+            await store_one_by_one(store, range(first, first + 10))
+            if first == 420:
+                (changed,) = await store.get(["e421"])
+                await store.replace(replace(changed, agent="other"), None)
+                await store.delete(["e422"])
+            await gathered(store)
+            reads.append(n_read)
+        assert reads == [1, 1, 2, 2]
+        kept = [f"e{number}" for number in range(440) if number != 422]
+        assert sorted(await store.find_ids(ANY)) == sorted(kept)
+        (found,) = await store.get(["e421"])
+        assert found.agent == "other"
         assert not (await store.verify(silent)).problems
 
 

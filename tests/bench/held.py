@@ -1,6 +1,6 @@
-"""What is nearest: from memory, and by LanceDB comparing all, in one store, one after the other.
+"""What is nearest, and what has the words: from memory, and by LanceDB, one after the other.
 
-Prints medians as JSON: `python -m bench.held_vectors`.
+Prints medians as JSON: `python -m bench.held`.
 """
 
 import asyncio
@@ -9,18 +9,21 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from itertools import count
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
+from bench.stand import QUERY_WORDS
+from bench.texts import texts
 from cco_knowledge.process_memory import keep_large_blocks, tune_allocator
 from cco_knowledge.store.held import Held
 from cco_knowledge.store.interface import ANY, Draft
 from cco_knowledge.store.lance import LanceStore
+from cco_knowledge.terms import terms
 from cco_knowledge.types import EmbeddedEntry, Entry, Filters, ModelIdentity, Passage, Vector
 from real_store import silent
 
@@ -33,8 +36,7 @@ _DEPTH = 100
 _ONE_PROJECT = Filters(project_ids=("p1",), include_superseded=True)
 
 
-def _draft(number: int, vector: Vector) -> Draft:
-    text = f"number {number}"
+def _draft(number: int, text: str, vector: Vector) -> Draft:
     entry = Entry(
         f"e{number}", text, "general", f"p{number % _PROJECTS}", "s", "a", _TIMESTAMP, b"{}"
     )
@@ -59,12 +61,13 @@ async def _ms(work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
 
 
 async def _compared(
-    store: LanceStore, vectors: Iterator[Vector], numbers: Iterator[int]
+    store: LanceStore, drafts: Iterator[Draft], vectors: Iterator[Vector]
 ) -> dict[str, Any]:
     samples: dict[str, list[tuple[float, float]]] = {}
+    queries = [terms(text) for text in texts(2 * _SAMPLES, words=QUERY_WORDS, seed=2)]
     for _ in range(_SAMPLES):
         for name, filters in {"one_project": _ONE_PROJECT, "all": ANY}.items():
-            await store.insert([_draft(next(numbers), next(vectors))])
+            await store.insert([next(drafts)])
 
             async def nearest(filters: Filters = filters) -> None:
                 await store.nearest(next(vectors), filters, _DEPTH)
@@ -73,6 +76,16 @@ async def _compared(
             samples.setdefault(f"{name}_held", []).append(await _ms(nearest))
             with mock.patch.object(Held, "index", return_value=None):
                 samples.setdefault(f"{name}_lancedb", []).append(await _ms(nearest))
+            query = queries.pop()
+
+            async def matching(
+                filters: Filters = filters, query: Sequence[str] = tuple(query)
+            ) -> None:
+                await store.matching(query, filters, _DEPTH)
+
+            samples.setdefault(f"{name}_words_held", []).append(await _ms(matching))
+            with mock.patch.object(Held, "index", return_value=None):
+                samples.setdefault(f"{name}_words_lancedb", []).append(await _ms(matching))
     return {
         name: {
             "p50_ms": round(statistics.median(wall for wall, _ in of_each), 2),
@@ -83,7 +96,8 @@ async def _compared(
 
 
 async def _measure() -> dict[str, Any]:
-    numbers, vectors = count(), _vectors()
+    vectors = _vectors()
+    drafts = map(_draft, count(), texts(sum(_N_ENTRIES), words=(30, 30), seed=1), vectors)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         model = ModelIdentity("made up", "0" * 64, _DIM)
@@ -91,10 +105,10 @@ async def _measure() -> dict[str, Any]:
         stored = 0
         for n_entries in _N_ENTRIES:
             while stored < n_entries:
-                some = [_draft(next(numbers), next(vectors)) for _ in range(_ROWS_AT_ONCE)]
+                some = list(islice(drafts, _ROWS_AT_ONCE))
                 stored += len(await store.insert(some))
             await store.optimize(silent)
-            found[f"{n_entries}"] = await _compared(store, vectors, numbers)
+            found[f"{n_entries}"] = await _compared(store, drafts, vectors)
         await store.close()
     return found
 
