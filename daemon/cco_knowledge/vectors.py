@@ -27,6 +27,16 @@ def cosine(one: Vector, other: Vector) -> float:
     return float(sum(map(mul, array.array("f", one), array.array("f", other))))
 
 
+def numbers(vector: Vector) -> tuple[float, ...]:
+    """For `cosine_of`, where one is compared with many."""
+    return tuple(array.array("f", vector))
+
+
+def cosine_of(one: Sequence[float], other: Sequence[float]) -> float:
+    """Of the numbers of two vectors of length 1. 3 µs for 384."""
+    return 1.0 - math.dist(one, other) ** 2 / 2
+
+
 def mean(passages: Sequence[Passage]) -> Vector:
     """The mean direction of the passages; of a single one its own vector."""
     if len(passages) == 1:

@@ -1,7 +1,7 @@
 """What is promised of each figure, and whether it was held."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,15 @@ class Goal:
 
     def in_words(self) -> str:
         return f"{'at least' if self.least else 'under'} {self.limit:g} {self.unit}".strip()
+
+
+def _at_scale(n_entries: int, *, p95_ms: float) -> Iterator[Goal]:
+    """Without the embedding of the query."""
+    for which in ("plain", "one project of 50"):
+        path = f"scale.{n_entries}.in_one_process.searches.{which}"
+        what = f"{n_entries:,} entries, {which}"
+        yield Goal(f"{what}, p95", f"{path}.ms.p95", p95_ms, "ms")
+        yield Goal(f"{what}, recall@10", f"{path}.recall", 0.98, "", least=True)
 
 
 GOALS: Sequence[Goal] = (
@@ -71,6 +80,9 @@ GOALS: Sequence[Goal] = (
         least=True,
     ),
     Goal("10 clients, p95", "clients.clients.10.ms.p95", 250, "ms"),
+    *_at_scale(100_000, p95_ms=60),
+    *_at_scale(1_000_000, p95_ms=100),
+    Goal("resident, 100,000 entries", "scale.100000.over_the_socket.resident_mb", 250, "MB"),
     Goal("CPU at rest", "rest.percent_of_a_core", 0.2, "% of a core"),
 )
 

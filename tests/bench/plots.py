@@ -40,6 +40,7 @@ def _goals(report: Report, axes: Any) -> None:
         for one in shown
     ]
     colours = ["tab:green" if one["held"] else "tab:red" for one in shown]
+    axes.figure.set_figheight(1 + len(shown) / 4)
     axes.barh([one["what"] for one in shown], shares, color=colours)
     axes.axvline(1, color="black", linewidth=1)
     axes.invert_yaxis()

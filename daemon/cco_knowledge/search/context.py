@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cco_knowledge.search.searcher import Hit
-from cco_knowledge.types import Vector
-from cco_knowledge.vectors import cosine, mean
+from cco_knowledge.vectors import cosine_of, mean, numbers
 
 _SAYS_THE_SAME = 0.85
 """Cosine of two entries, of which the context then holds the newer one. The same fact in other
@@ -34,31 +33,47 @@ class Context:
 
 def pack(hits: Sequence[Hit], token_budget: int, count_tokens: Callable[[str], int]) -> Context:
     """As many of the hits as fit, best first, each as a whole or as its passage."""
-    text = ""
+    room = token_budget - count_tokens(_HEAD)
     chosen: list[Hit] = []
+    parts: list[str] = []
     for hit in _distinct(hits):
         for quoted in dict.fromkeys((hit.entry.text, hit.passage)):
-            longer = (text or _HEAD) + _rendered(hit, quoted)
-            if count_tokens(longer) <= token_budget:
-                text = longer
+            part = _rendered(hit, quoted)
+            n_tokens = count_tokens(part)
+            if n_tokens <= room:
+                room -= n_tokens
                 chosen.append(hit)
+                parts.append(part)
                 break
-    return Context(text, chosen, count_tokens(text) if text else 0)
+    return _whole(chosen, parts, token_budget, count_tokens)
+
+
+def _whole(
+    hits: list[Hit], parts: list[str], token_budget: int, count_tokens: Callable[[str], int]
+) -> Context:
+    """Some tokenizers count more for the whole than for its parts: then the last ones go."""
+    while parts:
+        text = "".join((_HEAD, *parts))
+        n_tokens = count_tokens(text)
+        if n_tokens <= token_budget:
+            return Context(text, hits, n_tokens)
+        del hits[-1], parts[-1]
+    return Context("", (), 0)
 
 
 def _distinct(hits: Sequence[Hit]) -> list[Hit]:
     """Of those that say the same the newest, in the place of the best."""
     distinct: list[Hit] = []
-    directions: list[Vector] = []
+    directions: list[tuple[float, ...]] = []
     for hit in hits:
-        direction = mean(hit.embedded.passages)
-        same = (at for at, one in enumerate(directions) if cosine(direction, one) >= _SAYS_THE_SAME)
+        own = numbers(mean(hit.embedded.passages))
+        same = (at for at, one in enumerate(directions) if cosine_of(own, one) >= _SAYS_THE_SAME)
         twin = next(same, None)
         if twin is None:
             distinct.append(hit)
-            directions.append(direction)
+            directions.append(own)
         elif hit.entry.timestamp > distinct[twin].entry.timestamp:
-            distinct[twin], directions[twin] = hit, direction
+            distinct[twin], directions[twin] = hit, own
     return distinct
 
 

@@ -242,6 +242,8 @@ class FlatIndex:
 
     def _matches(self, rows: _Array, vector: _Array, least: float | None) -> list[Match]:
         """With cosines that do not depend on what else is held, as those of a product do."""
+        if not len(rows):
+            return []
         row_of = self._vectors.row_of[: self._n_vectors]
         are_wanted = np.zeros(self.n_rows, np.bool_)
         are_wanted[rows] = True

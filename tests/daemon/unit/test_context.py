@@ -59,6 +59,17 @@ def test_what_does_not_fit_makes_room_for_what_does() -> None:
     assert ids(pack(hits, 80, words).hits) == ["id-1", "id-3"]
 
 
+def test_the_budget_is_kept_where_the_whole_has_more_tokens_than_its_parts() -> None:
+    def count_tokens(text: str) -> int:
+        return words(text) + 4 * text.count("\n\n")
+
+    hits = [hit(n, f"text {n}") for n in range(6)]
+    context = pack(hits, 90, count_tokens)
+    assert 70 < context.n_tokens <= 90
+    assert context.n_tokens == count_tokens(context.text)
+    assert ids(context.hits) == [f"id-{n}" for n in range(len(context.hits))]
+
+
 def test_a_long_text_is_there_by_its_passage() -> None:
     long = hit(1, "before " * 200 + "the fact" + " after" * 200, passage="the fact")
     context = pack([long], 80, words)
