@@ -118,10 +118,11 @@ class Calibration:
         cosines: list[list[float]] = []
         try:
             n_probes = min(len(PROBES), max(_AT_LEAST, _MOST_COMPARED // max(n_entries, 1)))
-            for at in range(n_probes):  # one after the other: searches go before
-                matches = await self._store.nearest(await self._probe(at), ANY, _DEPTH)
-                cosines.append([match.score for match in matches])
-                if len(cosines) == _AT_LEAST:
+            for first in range(0, n_probes, _AT_LEAST):  # not all at once: searches go before
+                probes = await self._some_probes(first, min(first + _AT_LEAST, n_probes))
+                found = await self._store.nearest_to_each(probes, ANY, _DEPTH)
+                cosines += [[match.score for match in matches] for matches in found]
+                if not first:
                     so_far.set_result(_Levels.of(n_entries, cosines))
             self._levels = _Levels.of(n_entries, cosines)
             self.n_measured += 1
@@ -129,11 +130,11 @@ class Calibration:
             so_far.cancel()  # in vain, unless this failed or was stopped: then nobody waits on
         return self._levels
 
-    async def _probe(self, at: int) -> Vector:
-        if at == len(self._probes):
-            text = _MIXED_PROBES[at]
+    async def _some_probes(self, first: int, end: int) -> Sequence[Vector]:
+        """Embedded one after the other, which a full queue never refuses."""
+        for text in _MIXED_PROBES[len(self._probes) : end]:
             self._probes.append(await self._embedder.embed(text, as_query=True))
-        return self._probes[at]
+        return self._probes[first:end]
 
 
 def _log_failure(measuring: "asyncio.Task[_Levels]") -> None:

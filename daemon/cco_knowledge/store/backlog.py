@@ -23,6 +23,8 @@ _LARGE_GATHER_FILES = 16
 _LARGE_GATHER_FILES_AT_ONCE = 64
 _LARGE_FOLD_VERSIONS = 1024
 _LARGE_FOLD_ROWS = 4096
+_LARGE_FOLD_ROWS_AT_ONCE = 16_384
+_LARGE_FOLD_SHARE = 8
 """Of a table with indexes of vectors: a fold brings the others up to date as well, which takes
 seconds where there are a million rows. Beside 100,000 rows, 200 small files double the time of a
 search."""
@@ -58,7 +60,9 @@ class Backlog:
     def due(self) -> Step | None:
         """At once, beside whoever is at work."""
         if self.is_large:
-            if self.n_rows >= _LARGE_FOLD_ROWS or self.n_versions >= _LARGE_FOLD_VERSIONS:
+            share = self.n_stored // _LARGE_FOLD_SHARE
+            rows = min(max(_LARGE_FOLD_ROWS, share), _LARGE_FOLD_ROWS_AT_ONCE)
+            if self.n_rows >= rows or self.n_versions >= _LARGE_FOLD_VERSIONS:
                 return "fold"
             return "gather" if self.n_files >= _LARGE_GATHER_FILES_AT_ONCE else None
         rows = max(_FOLD_ROWS_AT_ONCE, self.n_stored // 4)
@@ -69,6 +73,8 @@ class Backlog:
     def due_when_quiet(self) -> tuple[Step, float] | None:
         """And for how many seconds nobody may have written."""
         if self.is_large:
+            if self.n_rows >= _LARGE_FOLD_ROWS:
+                return "fold", QUIET_S
             return ("gather", QUIET_S) if self.n_files >= _LARGE_GATHER_FILES else None
         if self.n_files >= _GATHER_FILES:
             return "gather", _MOMENT_S

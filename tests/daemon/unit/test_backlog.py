@@ -44,7 +44,21 @@ def test_a_large_table_waits_for_more() -> None:
     assert backlog.due_when_quiet() == ("gather", 1.0)
     assert stored_singly(1, backlog).due() == "gather"
     backlog.add(n_rows=4096)
+    assert (backlog.due(), backlog.due_when_quiet()) == ("gather", ("fold", 1.0))
+    backlog.add(n_rows=12_500)
     assert backlog.due() == "fold"
+
+
+def test_the_larger_a_table_the_later_bulk_is_folded_but_not_for_ever() -> None:
+    due = [
+        next(
+            n
+            for n in range(0, 40_000, 64)
+            if Backlog(n_stored=stored, n_rows=n, is_large=True).due()
+        )
+        for stored in (20_000, 100_000, 1_000_000)
+    ]
+    assert due == [4096, 12_544, 16_384]
 
 
 def test_what_comes_while_a_step_runs_still_counts_after_it() -> None:
