@@ -19,7 +19,7 @@ from cco_knowledge.store import packed
 from cco_knowledge.store.postings import Mask, Postings
 from cco_knowledge.store.schema import vector_list
 from cco_knowledge.store.vector_indexes import LargeTable
-from cco_knowledge.store.words import Words
+from cco_knowledge.store.words import HeldTerms, Words
 from cco_knowledge.types import EmbeddedEntry, Filters, Match, Vector
 
 COLUMNS = ("vector", "metadata_digests", "terms", *packed.COLUMNS)
@@ -203,14 +203,16 @@ class FlatIndex:
                 found.append(self._matches(rows, one, least))
         return found
 
-    def matching(self, terms: Sequence[str], may: Mask, limit: int) -> list[Match] | None:
-        """Those that hold one of the terms and may be; None as `Words.scores` has it.
+    def held_terms(self, terms: Sequence[str]) -> HeldTerms | None:
+        """For `matching`; None if the words of the table are too many to be held."""
+        return self._rows.words.held(terms, self.n_rows)
+
+    def matching(self, terms: HeldTerms, may: Mask, limit: int) -> list[Match]:
+        """Those that hold one of the terms and may be.
 
         Ordered by falling BM25; of equals what was written last comes first.
         """
-        scores = self._rows.words.scores(terms, self._is_there)
-        if scores is None:
-            return None
+        scores = terms.scores(self._is_there)
         rows = np.flatnonzero((scores > 0) & may)
         if len(rows) > limit:
             rows = rows[scores[rows] >= np.partition(scores[rows], -limit)[-limit]]

@@ -31,23 +31,28 @@ class Newest:
     def __init__(self) -> None:
         self._rows: list[Any] | None = None
         """None: not known."""
+        self._n_bytes = 0
         self._version = 0
 
     def appended(self, rows: Any, version: int) -> None:
         """By the commit that made this version."""
         known = self.at(version - 1)
-        self._keep(None if known is None else [*known, rows], version)
+        self._keep(None if known is None else [*known, rows], self._n_bytes + rows.nbytes, version)
 
     def at(self, version: int) -> list[Any] | None:
         return self._rows if version == self._version else None
 
     def gathered(self, rows: list[Any] | None, version: int) -> None:
         """By the commit that made this version; in one piece, for each takes 10 kB more."""
-        self._keep(rows and pa.Table.from_batches(rows).combine_chunks().to_batches(), version)
+        if rows is None:
+            self._keep(None, 0, version)
+        else:
+            whole = pa.Table.from_batches(rows).combine_chunks()
+            self._keep(whole.to_batches(), whole.nbytes, version)
 
-    def _keep(self, rows: list[Any] | None, version: int) -> None:
-        is_much = rows is not None and sum(batch.nbytes for batch in rows) > _MOST_KEPT_BYTES
-        self._rows, self._version = None if is_much else rows, version
+    def _keep(self, rows: list[Any] | None, n_bytes: int, version: int) -> None:
+        self._rows = rows if n_bytes <= _MOST_KEPT_BYTES else None
+        self._n_bytes, self._version = n_bytes, version
 
 
 async def gather(

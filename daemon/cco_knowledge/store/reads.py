@@ -1,5 +1,6 @@
 """What can be asked of the table. Reads see every commit that was acknowledged."""
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -119,9 +120,9 @@ class LanceReads:
             return []
         with translated("search"):
             index = await self._index()
-        held = None if index is None else index.matching(terms, index.passing(filters), limit)
-        if held is not None:
-            return held
+        held = None if index is None else index.held_terms(terms)
+        if index is not None and held is not None:
+            return await asyncio.to_thread(index.matching, held, index.passing(filters), limit)
 
         def query() -> Any:
             query = self._table.query().nearest_to_text(

@@ -7,6 +7,7 @@ entries that are gone until the next fold.
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -42,25 +43,36 @@ class Words:
             for term in terms:
                 self._rows[term].append(row)
 
-    def scores(self, terms: Sequence[str], is_there: Mask) -> _Array | None:
-        """Of each row, 0 where it holds none of the terms; None if there is too much to hold.
+    def held(self, terms: Sequence[str], n_rows: int) -> "HeldTerms | None":
+        """What the first rows hold of the terms; None if there is too much to hold.
 
-        How rare a term is, and how long an entry, counts only those rows that are there.
+        Any thread may use it, for it is a copy: 1 µs a term.
         """
         if self._n_terms > _MOST_TERMS:
             return None
+        rows = (np.array(self._rows.get(term, ()), np.int32) for term in dict.fromkeys(terms))
+        return HeldTerms(list(rows), np.array(self._lengths[:n_rows], np.int32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldTerms:
+    _rows: Sequence[_Array]
+    """Of each term, in order; each row as often as it holds the term, and later ones as well."""
+    _lengths: _Array
+
+    def scores(self, is_there: Mask) -> _Array:
+        """Of each row, 0 where it holds none of the terms. 0.1 ms a term for 10,000 rows.
+
+        How rare a term is, and how long an entry, counts only those rows that are there.
+        """
         n_rows = int(is_there.sum())
-        lengths = np.frombuffer(self._lengths, np.int32, len(is_there)) * is_there
+        lengths = self._lengths * is_there
         mean_length = int(lengths.sum()) / max(1, n_rows)
         length_norms = K1 * (1 - B + B / max(1.0, mean_length) * lengths)
         scores = np.zeros(len(is_there))
-        for term in dict.fromkeys(terms):
-            counts = self._counts(term, len(is_there)) * is_there
+        for rows in self._rows:
+            first_rows = rows[: np.searchsorted(rows, len(is_there))]
+            counts = np.bincount(first_rows, minlength=len(is_there)) * is_there
             weight = rarity(int(np.count_nonzero(counts)), n_rows) * (K1 + 1)
             scores += weight * counts / (counts + length_norms)
         return scores
-
-    def _counts(self, term: str, n_rows: int) -> _Array:
-        """How often each of the first rows holds it."""
-        rows = np.array(self._rows.get(term, ()), np.int32)
-        return np.bincount(rows[: np.searchsorted(rows, n_rows)], minlength=n_rows)

@@ -114,7 +114,7 @@ async def check_words(
     found = await store.matching(query, filters, len(expected))
     assert {match.id for match in found} == set(scores)
     index = store._held.current
-    if index is not None and index._rows.words.scores(query, index._is_there) is not None:
+    if index is not None and index.held_terms(query) is not None:
         assert all(abs(match.score - scores[match.id]) < 1e-5 for match in found)
         ranks = [match.score for match in found]
         assert ranks == sorted(ranks, reverse=True)

@@ -64,10 +64,13 @@ async def test_small_files_become_one_between_two_stores(tmp_path: Path) -> None
         assert not (await store.verify(silent)).problems
 
 
+@pytest.mark.parametrize(
+    ("most_bytes", "expected"), [(2 << 20, [1, 1, 2, 2]), (1 << 10, [1, 2, 3, 4])]
+)
 async def test_what_was_appended_is_gathered_as_it_was_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int, expected: list[int]
 ) -> None:
-    """It is read only after a change of another kind."""
+    """It is read only after a change of another kind, or where it was too much to keep."""
     n_read = 0
     read = gathering._newest_rows
 
@@ -82,6 +85,7 @@ async def test_what_was_appended_is_gathered_as_it_was_written(
                 await asyncio.sleep(0.01)
 
     monkeypatch.setattr(gathering, "_newest_rows", counted)
+    monkeypatch.setattr(gathering, "_MOST_KEPT_BYTES", most_bytes)
     monkeypatch.setattr(backlog, "QUIET_S", 3600.0)
     async with opened(tmp_path) as store:
         await store.insert(drafts(range(400)))
@@ -95,7 +99,7 @@ async def test_what_was_appended_is_gathered_as_it_was_written(
                 await store.delete(["e422"])
             await gathered(store)
             reads.append(n_read)
-        assert reads == [1, 1, 2, 2]
+        assert reads == expected
         kept = [f"e{number}" for number in range(440) if number != 422]
         assert sorted(await store.find_ids(ANY)) == sorted(kept)
         (found,) = await store.get(["e421"])
