@@ -312,11 +312,12 @@ def test_logs_hold_no_texts_queries_or_params(start_daemon: StartDaemon) -> None
 
 
 def test_a_broken_database_is_an_error_without_a_path(daemon: Daemon) -> None:
+    """A search needs nothing of it: it is answered from memory."""
     store_all(daemon, "p", *[{}] * 3)
     shutil.rmtree(daemon.home / "knowledge")
     for method, params in {
-        "knowledge.search": {"query": "text"},
         "knowledge.query": {},
+        "knowledge.stats": {},
         "knowledge.store": {"text": "lost?"},
     }.items():
         error = daemon.refusal(method, params)

@@ -20,7 +20,7 @@ def test_what_single_stores_leave_behind_is_bounded(daemon: Daemon) -> None:
     seen = soak(daemon, 400, n_samples=40)
     early, late = seen.samples[5], seen.samples[-2]
     assert seen.most("fragments") < 256
-    assert seen.most("versions") < 256
+    assert seen.most("versions") < 600
     assert seen.most("threads") < 100
     assert late.open_files < early.open_files + 80
     assert late.resident_bytes < early.resident_bytes + (100 << 20)
