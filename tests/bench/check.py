@@ -10,6 +10,8 @@ PARTS = ("calls", "searches", "writes", "clients")
 """Those whose ratios hold still. The larger one is, the more the daemon takes over its baseline.
 Those of `wire` are of calls so short that they double while anything else runs."""
 _WORSE = 1.2
+_TIMES = 3
+"""Where nothing is worse two runs in five have a ratio that looks so, on a shared machine."""
 _RUNS = 5
 
 Measure = Callable[[Sequence[str]], dict[str, Any]]
@@ -36,17 +38,22 @@ def worse(ratios: Mapping[str, float], recorded: Mapping[str, Any]) -> dict[str,
 def check(measure: Measure, parts: Sequence[str], file: Path) -> tuple[dict[str, Any], bool]:
     """The report, and whether all ratios are as they were.
 
-    Parts that are not are measured once more: a ratio has to be worse twice.
+    Parts that are not are measured again: a ratio has to be worse each time.
     """
     recorded = json.loads(file.read_text("utf-8"))["ratios"]
     report = measure(parts)
-    first = worse(ratios_of(report), recorded)
-    report["check"] = {"worse": first, "worse_again": {}}
-    if first:
-        again = measure(sorted({name.partition(".")[0] for name in first}))
-        second = worse(ratios_of(again), recorded)
-        report["check"]["worse_again"] = {name: second[name] for name in first if name in second}
-    return report, not report["check"]["worse_again"]
+    first = again = worse(ratios_of(report), recorded)
+    for _ in range(_TIMES - 1):
+        if not again:
+            break
+        now = worse(ratios_of(measure(sorted({_part_of(name) for name in again}))), recorded)
+        again = {name: now[name] for name in again if name in now}
+    report["check"] = {"worse": first, "worse_each_time": again}
+    return report, not again
+
+
+def _part_of(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def record(measure: Measure, parts: Sequence[str], file: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def main() -> None:
     if chosen.plots:
         _draw(report, chosen.plots)
     if not is_well:
-        sys.exit(f"Worse than recorded, twice: {report['check']['worse_again']}")
+        sys.exit(f"Worse than recorded, each time: {report['check']['worse_each_time']}")
 
 
 def _draw(report: dict[str, Any], folder: Path) -> None:

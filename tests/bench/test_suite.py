@@ -92,16 +92,17 @@ def test_what_is_as_recorded_is_measured_once(recorded: Path) -> None:
 
 
 def test_what_is_worse_once_is_measured_again(recorded: Path) -> None:
-    measure = _Measured({"a": 9.0, "b": 2.0}, {"a": 1.2, "b": 9.0})
+    measure = _Measured({"a": 9.0, "b": 2.0}, {"a": 9.0, "b": 2.0}, {"a": 1.2, "b": 9.0})
     _, is_well = check.check(measure, ["one", "other"], recorded)
     assert is_well
-    assert measure.asked == [["one", "other"], ["one"]]
+    assert measure.asked == [["one", "other"], ["one"], ["one"]]
 
 
-def test_what_is_worse_twice_fails(recorded: Path) -> None:
-    report, is_well = check.check(_Measured({"a": 9.0}, {"a": 2.4}), ["one"], recorded)
+def test_what_is_worse_three_times_fails(recorded: Path) -> None:
+    measure = _Measured({"a": 9.0}, {"a": 3.6}, {"a": 2.4})
+    report, is_well = check.check(measure, ["one"], recorded)
     assert not is_well
-    assert report["check"]["worse_again"] == {"one.a": 2.0}
+    assert report["check"]["worse_each_time"] == {"one.a": 2.0}
 
 
 def test_a_part_measures_a_daemon_beside_the_baseline(folder: Path) -> None:
