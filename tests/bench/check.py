@@ -27,11 +27,12 @@ def ratios_of(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def worse(ratios: Mapping[str, float], recorded: Mapping[str, Any]) -> dict[str, float]:
-    """Those more than 20% above what is recorded, and by how much."""
+    """Those more than 20% above the recorded median and above its largest, and by how much."""
     return {
         name: round(ratio / recorded[name]["median"], 3)
         for name, ratio in ratios.items()
-        if name in recorded and ratio > _WORSE * recorded[name]["median"]
+        if name in recorded
+        and ratio > max(_WORSE * recorded[name]["median"], recorded[name]["most"])
     }
 
 
