@@ -21,10 +21,12 @@ _SLOW_MS = 1000.0
 _MUCH_MEMORY_BYTES = 1 << 30
 _FULL = 0.9
 _MANY_FILES = 600
+_MANY_VERSIONS = 2000
 _MANY_ROWS = 20_000
 _DISK_FACTOR = 3
 _DISK_SPARE_BYTES = 64 << 20
-"""More than maintenance leaves at its worst: 256 files, a quarter of the rows, a second copy."""
+"""More than upkeep leaves at its worst: 256 files, 1,100 versions, a quarter of the rows, a second
+copy."""
 _LIVE_BYTES = "cco_knowledge_table_live_bytes"
 _UNJUDGED = Finding("Not judged: no daemon answers.")
 _NOT_READY = Finding("Not judged: no daemon is ready.")
@@ -193,7 +195,8 @@ def files(setup: Setup) -> Finding:
         f"{live_bytes / 1e6:.1f} MB in use."
     )
     if (
-        max(storage["fragments"], storage["versions"]) > _MANY_FILES
+        storage["fragments"] > _MANY_FILES
+        or storage["versions"] > _MANY_VERSIONS
         or storage["unindexed_rows"] > max(_MANY_ROWS, facts["total_records"] / 2)
         or storage["bytes"] > _DISK_FACTOR * live_bytes + _DISK_SPARE_BYTES
     ):
