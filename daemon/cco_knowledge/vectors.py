@@ -3,7 +3,6 @@
 import array
 import math
 from collections.abc import Sequence
-from operator import mul
 
 from cco_knowledge.errors import EmbeddingFailed
 from cco_knowledge.types import Passage, Vector
@@ -23,8 +22,8 @@ def normalised(vector: bytes) -> Vector:
 
 
 def cosine(one: Vector, other: Vector) -> float:
-    """Of two vectors of length 1. 20 µs at 384 numbers."""
-    return float(sum(map(mul, array.array("f", one), array.array("f", other))))
+    """Of two vectors of length 1. 30 µs at 384 numbers."""
+    return cosine_of(numbers(one), numbers(other))
 
 
 def numbers(vector: Vector) -> tuple[float, ...]:

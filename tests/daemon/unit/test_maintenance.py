@@ -30,6 +30,12 @@ async def store_one_by_one(store: LanceStore, numbers: range) -> None:
         assert not isinstance(outcome, Exception)
 
 
+async def gathered(store: LanceStore) -> None:
+    async with asyncio.timeout(60):
+        while (await store.facts()).fragments > 2:  # noqa: ASYNC110  # as in `until`
+            await asyncio.sleep(0.01)
+
+
 def failing(store: LanceStore) -> tuple[bool, str | None]:
     return store.work.compaction_failures_in_a_row > 0, store.work.last_compaction_failure
 
@@ -56,9 +62,7 @@ async def test_small_files_become_one_between_two_stores(tmp_path: Path) -> None
         await store.optimize(silent)
         await store_one_by_one(store, range(400, 415))
         folded = store.work.compactions
-        async with asyncio.timeout(60):
-            while (await store.facts()).fragments > 2:  # noqa: ASYNC110  # as in `until`
-                await asyncio.sleep(0.01)
+        await gathered(store)
         assert store.work.compactions == folded
         assert (await store.facts()).unindexed_rows == 15
         assert not (await store.verify(silent)).problems
@@ -78,11 +82,6 @@ async def test_what_was_appended_is_gathered_as_it_was_written(
         nonlocal n_read
         n_read += 1
         return await read(table, n_rows)
-
-    async def gathered(store: LanceStore) -> None:
-        async with asyncio.timeout(60):
-            while (await store.facts()).fragments > 2:  # noqa: ASYNC110  # as in `until`
-                await asyncio.sleep(0.01)
 
     monkeypatch.setattr(gathering, "_newest_rows", counted)
     monkeypatch.setattr(gathering, "_MOST_KEPT_BYTES", most_bytes)
